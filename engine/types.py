@@ -1,0 +1,263 @@
+"""The frozen data that the rooms of the engine hand each other.
+
+Arrays are (band, y, x) float32 unless stated; pixel positions are (x, y) counted from 0 at the centre of the
+first pixel; angles are arcsec; sky positions are ICRS degrees; times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Positions = NDArray[np.float64]
+
+
+class Plane(Protocol):
+    """One band of a mosaic on disk."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) pixels."""
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
+        """Pixels of ``[y0:y1:step, x0:x1:step]``, native float32, NaN where there are no data.
+
+        The region lies inside the plane; the caller clips.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mosaic:
+    """A survey image of one or more bands on one grid; the pixels stay on disk.
+
+    ``id`` is stable for the same file contents (path, size, mtime, HDU). ``pixel_scale`` is arcsec per pixel, or
+    None when neither the file nor the user gave one; ``wcs`` is two-dimensional and celestial, or None. ``notes``
+    tell the user what was chosen or is missing (which HDU, no WCS).
+    """
+
+    id: str
+    paths: tuple[Path, ...]
+    shape: tuple[int, int]
+    bands: tuple[str, ...]
+    pixel_scale: float | None
+    wcs: WCS | None
+    planes: tuple[Plane, ...]
+    notes: tuple[str, ...] = ()
+    extension: str = ""
+
+    @property
+    def name(self) -> str:
+        """A short name for titles: the file name, or the first of several."""
+        first = self.paths[0].name
+        return first if len(self.paths) == 1 else f"{first} + {len(self.paths) - 1}"
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, *, step: int = 1, bands: tuple[int, ...] | None = None) -> FloatArray:
+        """Read a region of some bands, (band, y, x); what lies off the image is NaN.
+
+        ``step`` decimates (every step-th pixel); ``bands`` are indices, all of them by default.
+        """
+        ny, nx = self.shape
+        chosen = range(len(self.planes)) if bands is None else bands
+        out = np.full((len(chosen), len(range(y0, y1, step)), len(range(x0, x1, step))), np.nan, np.float32)
+        rows = [i for i, y in enumerate(range(y0, y1, step)) if 0 <= y < ny]
+        columns = [i for i, x in enumerate(range(x0, x1, step)) if 0 <= x < nx]
+        if rows and columns:
+            inside = (y0 + rows[0] * step, y0 + rows[-1] * step + 1, x0 + columns[0] * step, x0 + columns[-1] * step + 1)
+            for k, band in enumerate(chosen):
+                out[k, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = self.planes[band].read(*inside, step)
+        return out
+
+    def world(self, xy: Positions) -> Positions:
+        """Sky positions (n, 2) ICRS degrees of pixel positions (n, 2); NaN without a WCS."""
+        xy = np.asarray(xy, np.float64).reshape(-1, 2)
+        if self.wcs is None or not len(xy):
+            return np.full(xy.shape, np.nan)
+        sky = self.wcs.pixel_to_world(xy[:, 0], xy[:, 1]).icrs
+        return np.column_stack([sky.ra.deg, sky.dec.deg])
+
+    def pixel(self, radec: Positions) -> Positions:
+        """Pixel positions (n, 2) of sky positions (n, 2) ICRS degrees; NaN without a WCS."""
+        from astropy.coordinates import SkyCoord
+
+        radec = np.asarray(radec, np.float64).reshape(-1, 2)
+        if self.wcs is None or not len(radec):
+            return np.full(radec.shape, np.nan)
+        x, y = self.wcs.world_to_pixel(SkyCoord(radec[:, 0], radec[:, 1], unit="deg"))
+        return np.column_stack([x, y]).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cutouts:
+    """Square pixels around positions, at one or more pixel scales.
+
+    ``pixels`` is (n, scale, band, size, size) float32, NaN where the mosaic has no data; ``pixel_scales`` are arcsec,
+    one for each index of the second axis; ``positions`` is (n, 2) pixels of the mosaic.
+    """
+
+    pixels: FloatArray
+    pixel_scales: tuple[float, ...]
+    bands: tuple[str, ...]
+    positions: Positions
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A source a scan found and a model scored; a position, not yet an entry of a project.
+
+    ``radius`` is the half-light radius in pixels, ``flux`` in the units of the mosaic, ``signal_to_noise`` of the
+    detection; ``score`` is the calibrated probability, ``raw_score`` the network's own, ``spread`` the standard
+    deviation of the score over test-time views; ``model`` is the key of the card. ``ra`` and ``dec`` are None without
+    a WCS.
+    """
+
+    x: float
+    y: float
+    ra: float | None
+    dec: float | None
+    flux: float
+    radius: float
+    signal_to_noise: float
+    score: float
+    raw_score: float
+    spread: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of a project's list: a detection with its identity and what people said of it.
+
+    ``grade`` is None until a person gives one. ``mosaic`` is the id of the mosaic it was found on.
+    """
+
+    id: int
+    name: str
+    ra: float | None
+    dec: float | None
+    x: float
+    y: float
+    flux: float
+    radius: float
+    signal_to_noise: float
+    score: float
+    raw_score: float
+    spread: float
+    model: str
+    mosaic: str
+    grade: str | None = None
+    grader: str = ""
+    graded_at: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a write to the project did: panels refresh only what it names.
+
+    ``operation`` is the text for the undo menu ("Grade A"); ``kinds`` are of candidates, scores, grades, notes,
+    settings; ``ids`` are candidate ids.
+    """
+
+    operation: str
+    ids: tuple[int, ...] = ()
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a job: how far it is, and what it brought since the last one."""
+
+    done: int
+    total: int
+    items: tuple[Any, ...] = ()
+    note: str = ""
+
+
+Job = Iterator[Step]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanRequest:
+    """All a scan needs, frozen when it is asked for.
+
+    ``model`` is a name of the library or a folder; ``min_score`` keeps only candidates of at least this calibrated
+    score; ``threshold`` is the detection threshold in units of the background sigma.
+    """
+
+    mosaic: Mosaic
+    model: str = "finder"
+    min_score: float = 0.0
+    threshold: float = 1.5
+    tile: int = 1024
+    overlap: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and expects; ``model.json`` beside ``model.safetensors``.
+
+    ``key`` is the name and a prefix of the weights' SHA-256. ``bands`` names the bands in order, or is ("any",) for a
+    model that scores one band, whichever. ``size`` is the stamp side in pixels at each of ``pixel_scales`` (arcsec).
+    ``channels`` names what is made of each scale and band before the network sees it (engine.models.preprocess).
+    ``calibration`` holds slope and intercept of the logit, and the prior they were fitted for. ``history`` has one
+    mapping of metrics an epoch; ``metrics`` those of the held-out test part.
+    """
+
+    name: str
+    architecture: str
+    task: str
+    classes: tuple[str, ...]
+    bands: tuple[str, ...]
+    size: int
+    pixel_scales: tuple[float, ...]
+    channels: tuple[str, ...]
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    weights_sha256: str = ""
+    data_sha256: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Mapping[str, float], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    limits: str = ""
+    licence: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name and the first 12 digits of the SHA-256 of the weights."""
+        return f"{self.name}-{self.weights_sha256[:12]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Scores of n stamps: calibrated probability, the network's own, and the spread over test-time views."""
+
+    score: NDArray[np.float64]
+    raw_score: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saliency:
+    """Why a model scored a stamp so: one map a scale.
+
+    ``maps`` is (scale, size, size) float32 in 0..1; ``pixel_scales`` are arcsec; ``method`` is the name in the
+    registry; ``target`` what was explained.
+    """
+
+    maps: FloatArray
+    pixel_scales: tuple[float, ...]
+    method: str
+    model: str
+    target: str
