@@ -1,0 +1,68 @@
+"""Which device the networks run on, in which precision, and how many stamps fit.
+
+The only settings are two environment variables: ``DEEPLENSE_DEVICE`` (cpu, cuda, cuda:1, mps) overrides the choice,
+``DEEPLENSE_PRECISION`` (float32, bfloat16) the precision.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from engine.errors import ModelError
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The named device, or the best there is: CUDA, then Apple's MPS, then the CPU.
+
+    Raises ModelError for a device this machine does not have.
+    """
+    name = name or os.environ.get("DEEPLENSE_DEVICE")
+    if not name:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(f"There is no device called '{name}': use cpu, cuda, cuda:N or mps.") from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise ModelError(f"The device '{name}' is not there on this machine: use cpu, or leave the choice to the program.")
+    return device
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """What the networks compute in: float32, unless the environment asks for bfloat16.
+
+    Half precision stays a choice until scores of trained weights are shown to hold in it.
+    """
+    name = os.environ.get("DEEPLENSE_PRECISION", "float32")
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise ModelError(f"DEEPLENSE_PRECISION is '{name}': use float32 or bfloat16.")
+    return torch.float32 if device.type == "mps" else known[name]
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which ``precision(device)`` holds; open it for one batch, never across a yield."""
+    kind = precision(device)
+    return nullcontext() if kind is torch.float32 else torch.autocast(device.type, kind)
+
+
+def batch_size(device: torch.device, stamp_values: int) -> int:
+    """How many stamps of so many float32 values to send through a network at once.
+
+    On a CPU larger batches gain nothing once its cores are busy; on a GPU a network of the size we use needs roughly
+    300 times the memory of its input.
+    """
+    if device.type != "cuda":
+        return 64
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(min(2048, max(16, 0.5 * free / (300 * 4 * stamp_values))))
