@@ -1,0 +1,140 @@
+"""What a network sees of a stamp: the same channels in the window, on the command line and in training.
+
+Each channel is made for each pixel scale on its own from one band, is blind to the zero point and to a constant sky
+level, and is zero where there are no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ModelError
+from engine.types import FloatArray
+
+CHANNELS = ("stretch", "residual")
+_FRACTIONAL_ERROR = 0.08  # of the galaxy's own light: how far real isophotes stray from ellipses
+_CHUNK = 256
+
+
+def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArray:
+    """Turn stamps into the channels of a network.
+
+    Parameters
+    ----------
+    pixels : (n, scale, band, size, size), NaN where there are no data; each band becomes channels of its own
+    channels : of "stretch" (asinh of the sky-subtracted stamp in units of the noise) and "residual" (the same stamp
+        minus its elliptical profile about the centre, in units of the noise and of a fraction of the profile)
+
+    Returns
+    -------
+    (n, scale, band * channel, size, size) float32, zero where there are no data
+
+    Raises
+    ------
+    ModelError
+        for an unknown channel
+    """
+    unknown = [name for name in channels if name not in CHANNELS]
+    if unknown:
+        raise ModelError(f"The model asks for the unknown channel {unknown[0]!r}; known are {', '.join(CHANNELS)}.")
+    n, scales, bands, size, _ = pixels.shape
+    out = np.empty((n, scales, bands * len(channels), size, size), np.float32)
+    flat = out.reshape(n * scales * bands, len(channels), size, size)
+    stamps = pixels.reshape(n * scales * bands, size, size)
+    for start in range(0, len(stamps), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        signal, valid = _normalise(stamps[chunk].astype(np.float32))
+        for k, name in enumerate(channels):
+            made = np.arcsinh(signal / 2) if name == "stretch" else np.arcsinh(_residual(signal, valid))
+            flat[chunk, k] = np.where(valid, made, 0) * np.float32(0.5)
+    return out
+
+
+def _normalise(stamps: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Sky-subtracted stamps in units of their noise, (n, size, size), and where they hold data.
+
+    The sky is the median of the fainter part and the noise the scatter below it, so that the galaxy itself hardly
+    counts. A stamp without scatter (constant, saturated) comes out as zeros.
+    """
+    n = len(stamps)
+    valid = np.isfinite(stamps)
+    flat = np.where(valid, stamps, np.nan).reshape(n, -1)
+    empty = ~valid.reshape(n, -1).any(1)
+    flat[empty] = 0
+    # Amplitudes such as 1e-11 or 1e16 must not meet float32's limits.
+    centre = np.nanmedian(flat, 1, keepdims=True)
+    deviation = np.nanmedian(np.abs(flat - centre), 1, keepdims=True)
+    clipped = np.where(flat < centre + 3 * 1.4826 * deviation, flat, np.nan)
+    sky = np.nanmedian(np.where(np.isnan(clipped).all(1, keepdims=True), flat, clipped), 1, keepdims=True)
+    below = np.where(flat <= sky, sky - flat, np.nan)
+    noise = 1.4826 * np.nanmedian(below, 1, keepdims=True)
+    noise = np.where(noise > 0, noise, np.maximum(deviation, 0))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        signal = np.where(noise > 0, (flat - sky) / noise, 0)
+    signal = np.nan_to_num(np.clip(signal, -50, 1e5)).reshape(stamps.shape).astype(np.float32)
+    return np.where(valid, signal, 0).astype(np.float32), valid
+
+
+def _residual(signal: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
+    """The stamps minus their clipped mean profile in elliptical annuli, over noise and a fraction of the profile."""
+    n, size, _ = signal.shape
+    half = (size - 1) / 2
+    y, x = (np.mgrid[:size, :size] - half).astype(np.float32)
+    radius = _elliptical_radius(signal, valid, x, y)
+    bins = int(np.ceil(half * 1.6))
+    position = np.minimum(radius, bins - 1.001)
+    low = position.astype(np.int32)
+    fraction = (position - low).reshape(n, -1)
+    index = (low.reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]).ravel()
+    nearest = (np.rint(position).astype(np.int32).reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]).ravel()
+    values, weight = signal.reshape(n, -1), valid.reshape(n, -1).astype(np.float32)
+    model = np.zeros_like(values)
+    for clip in (None, 2.5, 2.0):
+        if clip is not None:
+            excess = values - model
+            limit = clip * np.sqrt(1 + (_FRACTIONAL_ERROR * np.maximum(model, 0)) ** 2)
+            weight = valid.reshape(n, -1) * (excess < limit) * (excess > -2 * limit)
+        weight = weight.astype(np.float32)
+        counts = np.bincount(nearest, weight.ravel(), n * bins)
+        sums = np.bincount(nearest, (weight * values).ravel(), n * bins)
+        profile = _fill(np.where(counts > 0.5, sums / np.maximum(counts, 1e-6), np.nan).reshape(n, bins)).ravel()
+        upper = np.minimum(index + 1, n * bins - 1)
+        model = (profile[index].reshape(n, -1) * (1 - fraction) + profile[upper].reshape(n, -1) * fraction).astype(np.float32)
+    scaled = (values - model) / np.sqrt(1 + (_FRACTIONAL_ERROR * np.maximum(model, 0)) ** 2)
+    return scaled.reshape(signal.shape).astype(np.float32)
+
+
+def _fill(profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Profiles (n, bins) with empty annuli taking the value of the last filled one inside them, else 0."""
+    known = np.isfinite(profile)
+    last = np.maximum.accumulate(np.where(known, np.arange(profile.shape[1]), 0), 1)
+    return np.nan_to_num(np.take_along_axis(profile, last, 1))
+
+
+def _elliptical_radius(signal: FloatArray, valid: NDArray[np.bool_], x: FloatArray, y: FloatArray) -> FloatArray:
+    """Elliptical radius (n, size, size) in pixels about the centre, from Gaussian-weighted second moments.
+
+    Three adaptive iterations; the axis ratio is held above 0.3 so that an arc cannot become the galaxy.
+    """
+    n = len(signal)
+    light = np.maximum(np.where(valid, signal, 0), 0)
+    light = np.minimum(light, np.percentile(light.reshape(n, -1), 99.7, axis=1)[:, None, None])
+    xx = yy = np.full(n, (0.12 * x.shape[0]) ** 2, np.float32)
+    xy = np.zeros(n, np.float32)
+    for _ in range(3):
+        determinant = np.maximum(xx * yy - xy**2, 1e-3)
+        quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / determinant[:, None, None]
+        weight = light * np.exp(-0.5 * quadratic)
+        total = np.maximum(weight.sum((1, 2)), 1e-6)
+        # A Gaussian weight halves the second moments of a Gaussian light profile.
+        xx, yy, xy = (2 * (weight * m).sum((1, 2)) / total for m in (x * x, y * y, x * y))
+        size2 = np.clip((xx + yy) / 2, 2.0, (0.25 * x.shape[0]) ** 2)
+        e1, e2 = (xx - yy) / np.maximum(xx + yy, 1e-6), 2 * xy / np.maximum(xx + yy, 1e-6)
+        shrink = np.minimum(1, 0.8 / np.maximum(np.hypot(e1, e2), 1e-6))
+        xx, yy, xy = size2 * (1 + e1 * shrink), size2 * (1 - e1 * shrink), size2 * e2 * shrink
+    determinant = np.maximum(xx * yy - xy**2, 1e-3)
+    quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / np.sqrt(determinant)[:, None, None]
+    return np.sqrt(np.maximum(quadratic, 0)).astype(np.float32)
