@@ -144,8 +144,10 @@ class _Worker(QThread):
         """Hand a step over; steps that the GUI has not taken yet are merged, so that it is never flooded."""
         with self.condition:
             waiting = job._pending
-            job._pending = step if waiting is None else Step(
-                step.done, step.total, (*waiting.items, *step.items), step.note or waiting.note
+            job._pending = (
+                step
+                if waiting is None
+                else Step(step.done, step.total, (*waiting.items, *step.items), step.note or waiting.note)
             )
         if waiting is None:
             self.stepped.emit(job)

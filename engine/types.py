@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from astropy.wcs import WCS
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # astropy takes half a second to import: the window and the command line start without it
+    from astropy.wcs import WCS
 
 FloatArray = NDArray[np.float32]
 Positions = NDArray[np.float64]

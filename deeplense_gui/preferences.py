@@ -1,0 +1,77 @@
+"""What is remembered from one start to the next, through QSettings."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSettings
+
+RECENT = 10
+
+
+class Preferences:
+    """Settings of this user on this machine: who grades, recent files, the last folder, the window's layout."""
+
+    def __init__(self, settings: QSettings | None = None) -> None:
+        self.settings = settings or QSettings("DeepLense", "DeepLense GUI")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A stored value, or ``default``."""
+        return self.settings.value(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value."""
+        self.settings.setValue(key, value)
+
+    @property
+    def grader(self) -> str:
+        """The name that grades are signed with; the login name until the user gives one."""
+        return str(self.get("grader") or login_name())
+
+    @grader.setter
+    def grader(self, name: str) -> None:
+        self.set("grader", name.strip())
+
+    @property
+    def folder(self) -> str:
+        """The folder file dialogs open in."""
+        return str(self.get("folder") or Path.home())
+
+    def recent(self) -> list[tuple[str, ...]]:
+        """Recent mosaics (one or more files each) and projects, newest first."""
+        stored = self.get("recent") or []
+        entries = [stored] if isinstance(stored, str) else stored
+        return [tuple(entry.split("\n")) for entry in entries if entry]
+
+    def remember_file(self, paths: Sequence[Path]) -> None:
+        """Put a mosaic at the head of the recent files."""
+        self._remember([str(path.absolute()) for path in paths])
+
+    def remember_project(self, path: Path) -> None:
+        """Put a project at the head of the recent files."""
+        self._remember([str(path.absolute())])
+
+    def _remember(self, paths: list[str]) -> None:
+        entry = "\n".join(paths)
+        others = ["\n".join(old) for old in self.recent() if "\n".join(old) != entry]
+        self.set("recent", [entry, *others][:RECENT])
+        self.set("folder", str(Path(paths[0]).parent))
+
+    def project_folder(self) -> Path:
+        """The user's own folder for projects of mosaics that lie where nothing can be written."""
+        import platformdirs
+
+        folder = Path(platformdirs.user_data_dir("deeplense")) / "projects"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def login_name() -> str:
+    """The name of the user's login, or "anonymous" where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "anonymous"

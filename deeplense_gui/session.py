@@ -1,0 +1,575 @@
+"""The state of the window and its verbs: open, scan, select, grade, explain, export.
+
+The session and the jobs are the only callers of the engine; panels and dialogs listen to the session's signals and
+call its verbs. It runs in the GUI thread; what takes longer than a frame goes to ``jobs``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from deeplense_gui.jobs import JobHandle, Jobs, Reason
+from deeplense_gui.preferences import Preferences
+from engine.errors import EngineError, ImageError, ProjectError
+from engine.types import Candidate, Changes, Mosaic, ScanRequest, Step
+
+GRADES = ("A", "B", "C", "X")
+PROJECT_SUFFIX = ".deeplense"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which candidates the list shows, and in which order.
+
+    ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all.
+    """
+
+    order: str = "score"
+    descending: bool = True
+    grades: frozenset[str | None] | None = None
+    min_score: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A way out that the session offers with a message."""
+
+    label: str
+    run: Callable[[], None]
+
+
+class Session(QObject):
+    """One window's work: a project, its mosaics, one selection.
+
+    Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
+    new; ``selected(id | None)``; ``mosaic_opened(Mosaic | None)`` for the mosaic now shown; ``project_opened(Project |
+    None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``overlays_toggled(bool)``;
+    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
+    ``Choice``; ``crashed(title, traceback)``; ``locate(path)`` when the user wants to find a missing mosaic.
+    """
+
+    changed = Signal(object)
+    filtered = Signal()
+    selected = Signal(object)
+    mosaic_opened = Signal(object)
+    project_opened = Signal(object)
+    explaining = Signal(int, str)
+    explained = Signal(int, object)
+    overlays_toggled = Signal(bool)
+    scanning = Signal(bool)
+    message = Signal(str, str, object)
+    crashed = Signal(str, str)
+    locate = Signal(str)
+
+    def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
+        super().__init__(parent)
+        self.preferences = preferences or Preferences()
+        self.jobs = Jobs(self)
+        self.project: Any = None
+        self.mosaics: dict[str, Mosaic] = {}
+        self.mosaic: Mosaic | None = None
+        self.selection: int | None = None
+        self.filters = Filters()
+        self.model = "finder"
+        self.overlays = True
+        self.display: dict[str, Any] = {}
+        self.scan_job: JobHandle | None = None
+        self._run: int | None = None
+        self._ids: NDArray[np.int64] | None = None
+        self._classifiers: dict[str, Any] = {}
+        self._results: dict[int, Callable[[Any], None]] = {}
+        self._selected_at = time.monotonic()
+        self.jobs.stepped.connect(self._on_stepped)
+        self.jobs.finished.connect(self._on_finished)
+
+    # messages -----------------------------------------------------------------------------------------------------
+
+    def say(self, text: str, level: str = "info", choices: Sequence[Choice] = ()) -> None:
+        """Show a message in the window, with ways out where there are any."""
+        self.message.emit(text, level, tuple(choices))
+
+    # mosaics ------------------------------------------------------------------------------------------------------
+
+    def open_mosaic(self, paths: Sequence[Path | str], **options: Any) -> JobHandle:
+        """Open one or several files as one mosaic, in the worker; ``mosaic_opened`` follows, or a message.
+
+        ``options`` are those of ``engine.images.mosaic.open_mosaic``.
+        """
+        files = [Path(path) for path in paths]
+
+        def job() -> Iterator[Step]:
+            from engine.images.mosaic import open_mosaic
+
+            yield Step(0, 1, note=files[0].name)
+            yield Step(1, 1, (open_mosaic(files, **options),))
+
+        handle = self.jobs.submit(f"Opening {files[0].name}", job, priority=True, kind="open", quiet=True)
+        self._results[handle.id] = self._take_mosaic
+        return handle
+
+    def _take_mosaic(self, mosaic: Mosaic) -> None:
+        self.mosaics[mosaic.id] = mosaic
+        self.preferences.remember_file(mosaic.paths)
+        self.show_mosaic(mosaic)
+        if self.project is None:
+            beside = self._automatic_project(mosaic)
+            if beside.exists():
+                self.open_project(beside)
+        for note in mosaic.notes:
+            self.say(note)
+
+    def show_mosaic(self, mosaic: Mosaic | None) -> None:
+        """Make a mosaic the one shown."""
+        if mosaic is self.mosaic:
+            return
+        self.mosaic = mosaic
+        self.mosaic_opened.emit(mosaic)
+
+    def mosaic_of(self, candidate: Candidate) -> Mosaic | None:
+        """The mosaic a candidate was found on, None where its file is not open."""
+        return self.mosaics.get(candidate.mosaic)
+
+    def set_pixel_scale(self, arcsec: float) -> None:
+        """Open the shown mosaic again with a pixel scale the user typed."""
+        if self.mosaic is not None:
+            self.open_mosaic(self.mosaic.paths, bands=self.mosaic.bands, pixel_scale=arcsec)
+
+    # projects -----------------------------------------------------------------------------------------------------
+
+    @property
+    def read_only(self) -> bool:
+        """Whether there is no project that can be written to."""
+        return self.project is None or bool(self.project.read_only)
+
+    def _automatic_project(self, mosaic: Mosaic) -> Path:
+        """Where the project of a mosaic lives until the user says otherwise: beside it, or in the user's own folder."""
+        first = mosaic.paths[0]
+        stem = first.name.split(".")[0] or "mosaic"
+        if first.parent.is_dir() and os.access(first.parent, os.W_OK):
+            return first.parent / f"{stem}{PROJECT_SUFFIX}"
+        return self.preferences.project_folder() / f"{stem}-{mosaic.id[:8]}{PROJECT_SUFFIX}"
+
+    def new_project(self, path: Path | str) -> bool:
+        """Create an empty project file and make it the current one."""
+        from engine.catalogue.store import Project
+
+        return self._use_project(lambda: Project.create(Path(path)))
+
+    def open_project(self, path: Path | str, *, read_only: bool = False) -> bool:
+        """Open a project file, its mosaics where they still are, and go on where one was."""
+        from engine.catalogue.store import Project
+
+        path = Path(path)
+
+        def reader() -> None:
+            self.open_project(path, read_only=True)
+
+        offers = () if read_only or not path.is_file() else (Choice("Open read-only", reader),)
+        return self._use_project(lambda: Project.open(path, read_only=read_only), offers)
+
+    def save_project_as(self, path: Path | str) -> bool:
+        """Copy the project to another file and go on there."""
+        from engine.catalogue.store import Project
+
+        if self.project is None:
+            return False
+        old, new = Path(self.project.path), Path(path)
+        if old.resolve() == new.resolve():
+            return True
+        self.stop_scan()
+        self._remember_place()
+        self.project.close()
+        try:
+            shutil.copyfile(old, new)
+            self.project = Project.open(new)
+        except (OSError, ProjectError) as error:
+            self.project = Project.open(old)
+            self.say(f"The project could not be saved as {new}: {error}. It stays at {old}.", "error")
+            return False
+        self.preferences.remember_project(new)
+        self.project_opened.emit(self.project)
+        return True
+
+    def close_project(self) -> None:
+        """Close the project; every grade is on disk already."""
+        self.stop_scan()
+        if self.project is None:
+            return
+        self._remember_place()
+        self.project.close()
+        self.project = None
+        self._ids = None
+        self.select(None)
+        self.project_opened.emit(None)
+
+    def _use_project(self, opener: Callable[[], Any], offers: Sequence[Choice] = ()) -> bool:
+        try:
+            project = opener()
+        except (EngineError, OSError) as error:
+            self.say(str(error), "error", offers)
+            return False
+        self.close_project()
+        self.project = project
+        self._ids = None
+        self.preferences.remember_project(Path(project.path))
+        stored = project.setting("filters") or {}
+        self.filters = Filters(
+            order=stored.get("order", "score"),
+            descending=stored.get("descending", True),
+            grades=None if stored.get("grades") is None else frozenset(stored["grades"]),
+            min_score=stored.get("min_score"),
+            text=stored.get("text", ""),
+        )
+        self.project_opened.emit(project)
+        self.filtered.emit()
+        self._reopen_mosaics()
+        last = project.setting("selection")
+        ids = self.ids()
+        self.select(last if last is not None and last in ids else int(ids[0]) if len(ids) else None)
+        return True
+
+    def _reopen_mosaics(self) -> None:
+        """Open the mosaics of the project again; name those that are gone, and let the user find them."""
+        for entry in self.project.mosaics():
+            if entry.id in self.mosaics:
+                continue
+            missing = [path for path in entry.paths if not Path(path).exists()]
+            if missing:
+                self.say(
+                    f"{missing[0]} is no longer there: grades and scores are, its pixels are not.",
+                    "warning",
+                    (Choice("Locate…", lambda name=missing[0]: self.locate.emit(str(name))),),
+                )
+            else:
+                self.open_mosaic(entry.paths)
+
+    def _remember_place(self) -> None:
+        """Write selection and filters to the project, so that reopening goes on here."""
+        if self.read_only:
+            return
+        filters = self.filters
+        grades = None if filters.grades is None else sorted(filters.grades, key=lambda grade: grade or "")
+        self.project.set_setting("selection", self.selection)
+        self.project.set_setting(
+            "filters",
+            {
+                "order": filters.order,
+                "descending": filters.descending,
+                "grades": grades,
+                "min_score": filters.min_score,
+                "text": filters.text,
+            },
+        )
+
+    # scanning -----------------------------------------------------------------------------------------------------
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether there is a mosaic to scan and no scan under way."""
+        return self.mosaic is not None and self.scan_job is None
+
+    def scan(self) -> JobHandle | None:
+        """Scan the shown mosaic in the background; candidates come in through ``changed``."""
+        if not self.can_scan or self.mosaic is None or not self._ensure_project(self.mosaic):
+            return None
+        request = ScanRequest(mosaic=self.mosaic, model=self.model)
+
+        def job() -> Iterator[Step]:
+            from engine.detect.scan import scan
+
+            yield Step(0, 0, note="Loading the lens finder")
+            yield from scan(request, self._classifier(request.model))
+
+        card = self.card(request.model)
+        self.project.add_mosaic(request.mosaic)
+        self._run = self.project.start_run(
+            request.mosaic, card.key, {"threshold": request.threshold, "min_score": request.min_score}
+        )
+        self.scan_job = self.jobs.submit(f"Scanning {request.mosaic.name}", job)
+        self.scanning.emit(True)
+        return self.scan_job
+
+    def stop_scan(self) -> None:
+        """Cancel the scan; what it found so far stays."""
+        if self.scan_job is not None:
+            job, run = self.scan_job, self._run
+            self.scan_job = self._run = None
+            self.jobs.cancel(job)
+            self.project.finish_run(run, Reason.CANCELLED.value)
+            self.scanning.emit(False)
+
+    def _ensure_project(self, mosaic: Mosaic) -> bool:
+        """Make sure a writable project is open: a scan never happens into nothing."""
+        if self.project is not None:
+            if self.read_only:
+                self.say("This project is open read-only. Save it as another file to scan.", "warning")
+            return not self.read_only
+        path = self._automatic_project(mosaic)
+        return self.open_project(path) if path.exists() else self.new_project(path)
+
+    def card(self, name: str) -> Any:
+        """The card of a model of the library, by name."""
+        from engine.models.library import list_models
+
+        cards = {card.name: card for card in list_models()}
+        if name not in cards:
+            from engine.errors import ModelError
+
+            raise ModelError(f"There is no model called {name}. Known: {', '.join(sorted(cards)) or 'none'}.")
+        return cards[name]
+
+    def _classifier(self, name: str) -> Any:
+        """The loaded model; only ever called in the worker, which is where torch is imported."""
+        if name not in self._classifiers:
+            from engine.models.predict import load_classifier
+
+            self._classifiers[name] = load_classifier(name)
+        return self._classifiers[name]
+
+    def warm_up(self) -> None:
+        """Import torch and load the finder in the worker, while the user looks around."""
+
+        def job() -> Iterator[Step]:
+            yield Step(0, 1)
+            self._classifier(self.model)
+            yield Step(1, 1)
+
+        self.jobs.submit("Loading the lens finder", job, quiet=True)
+
+    # the list -----------------------------------------------------------------------------------------------------
+
+    def ids(self) -> NDArray[np.int64]:
+        """Candidate ids in the order and with the filter of the list."""
+        if self.project is None:
+            return np.empty(0, np.int64)
+        if self._ids is None:
+            self._ids = self._query(self.filters)
+        return self._ids
+
+    def _query(self, filters: Filters) -> NDArray[np.int64]:
+        return np.asarray(
+            self.project.ids(
+                order=filters.order,
+                descending=filters.descending,
+                grades=None if filters.grades is None else set(filters.grades),
+                min_score=filters.min_score,
+                text=filters.text or None,
+            ),
+            np.int64,
+        )
+
+    def set_filters(self, **values: Any) -> None:
+        """Change order or filter of the list (fields of ``Filters``)."""
+        filters = replace(self.filters, **values)
+        if filters != self.filters:
+            self.filters = filters
+            self._ids = None
+            self.filtered.emit()
+
+    def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:
+        """Candidates by id, in the order asked for."""
+        return [] if self.project is None or not len(ids) else self.project.rows(ids)
+
+    def candidate(self) -> Candidate | None:
+        """The selected candidate."""
+        return None if self.project is None or self.selection is None else self.project.candidate(self.selection)
+
+    def select(self, candidate_id: int | None) -> None:
+        """Select a candidate everywhere; its mosaic becomes the shown one."""
+        candidate_id = None if candidate_id is None else int(candidate_id)
+        if candidate_id == self.selection:
+            return
+        self.selection = candidate_id
+        self._selected_at = time.monotonic()
+        candidate = self.candidate()
+        if candidate is not None and (mosaic := self.mosaic_of(candidate)) is not None:
+            self.show_mosaic(mosaic)
+        self.selected.emit(candidate_id)
+
+    def step_selection(self, by: int) -> None:
+        """Go ``by`` rows on in the list, stopping at its ends."""
+        ids = self.ids()
+        if len(ids):
+            here = self._row(ids)
+            start = -1 if here is None and by > 0 else len(ids) if here is None else here
+            self.select(int(ids[min(max(start + by, 0), len(ids) - 1)]))
+
+    def _row(self, ids: NDArray[np.int64]) -> int | None:
+        found = np.flatnonzero(ids == self.selection) if self.selection is not None else ()
+        return int(found[0]) if len(found) else None
+
+    def next_ungraded(self) -> None:
+        """Select the next candidate without a grade, from here on in the list, then from its top."""
+        self._advance(self.ids())
+
+    def _advance(self, ids: NDArray[np.int64]) -> None:
+        """Select the first ungraded candidate after the selection in ``ids``, wrapping round."""
+        here = self._row(ids)
+        wanted = self._query(replace(self.filters, grades=frozenset({None})))
+        around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
+        left = around[np.isin(around, wanted)]
+        if len(left):
+            self.select(int(left[0]))
+        elif len(ids):
+            self.say("Every candidate in this list has a grade.")
+
+    # what people say ----------------------------------------------------------------------------------------------
+
+    @property
+    def can_grade(self) -> bool:
+        """Whether a candidate is selected in a project that can be written to."""
+        return self.selection is not None and not self.read_only
+
+    def grade(self, letter: str | None) -> None:
+        """Grade the selected candidate and go to the next ungraded one; None takes the grade back and stays."""
+        if not self.can_grade:
+            return
+        before = self.ids()
+        self._write(
+            lambda: self.project.grade(
+                self.selection,
+                letter,
+                grader=self.preferences.grader,
+                display=dict(self.display),
+                dwell=round(time.monotonic() - self._selected_at, 2),
+            )
+        )
+        if letter is not None:
+            self._advance(before)
+
+    def note(self, text: str) -> None:
+        """Write a note to the selected candidate."""
+        candidate = self.candidate()
+        if candidate is not None and self.can_grade and text.strip() != candidate.note:
+            self._write(lambda: self.project.note(candidate.id, text.strip(), grader=self.preferences.grader))
+
+    def undo(self) -> None:
+        """Take the last change back, on disk too, and show the candidate it was about."""
+        self._step_history("undo")
+
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self._step_history("redo")
+
+    def _step_history(self, verb: str) -> None:
+        if self.read_only:
+            return
+        changes = self._write(getattr(self.project, verb))
+        if changes is not None and changes.ids:
+            self.select(changes.ids[0])
+
+    def _write(self, write: Callable[[], Changes | None]) -> Changes | None:
+        """Write to the project and tell the panels; an error leaves everything as it was."""
+        try:
+            changes = write()
+        except EngineError as error:
+            self.say(str(error), "error")
+            return None
+        if changes is not None:
+            self._announce(changes)
+        return changes
+
+    def _announce(self, changes: Changes) -> None:
+        self._ids = None
+        self.changed.emit(changes)
+
+    # looking closer -----------------------------------------------------------------------------------------------
+
+    def saliency_methods(self) -> tuple[str, ...]:
+        """Names of the saliency methods; None of them is imported here."""
+        return ("gradcam", "integrated_gradients")
+
+    def explain(self, method: str) -> JobHandle | None:
+        """Ask why the selected candidate scored so; the newest request wins, ``explained`` follows."""
+        candidate = self.candidate()
+        mosaic = None if candidate is None else self.mosaic_of(candidate)
+        if candidate is None or mosaic is None:
+            return None
+        model = self.model
+
+        def job() -> Iterator[Step]:
+            from engine.images.cutouts import cut
+            from engine.interpret.saliency import METHODS
+
+            yield Step(0, 1)
+            classifier = self._classifier(model)
+            card = classifier.card
+            at = np.array([[candidate.x, candidate.y]])
+            cutouts = cut(mosaic, at, size=card.size, pixel_scales=card.pixel_scales)
+            yield Step(1, 1, (METHODS[method](classifier, cutouts),))
+
+        handle = self.jobs.submit(f"Explaining {candidate.name}", job, priority=True, kind="explain", quiet=True)
+        self._results[handle.id] = lambda saliency: self.explained.emit(candidate.id, saliency)
+        self.explaining.emit(candidate.id, method)
+        return handle
+
+    def toggle_overlays(self) -> None:
+        """Hide or show everything drawn over the pixels."""
+        self.overlays = not self.overlays
+        self.overlays_toggled.emit(self.overlays)
+
+    # export -------------------------------------------------------------------------------------------------------
+
+    def export(self, path: Path | str, *, filtered: bool = True) -> JobHandle | None:
+        """Write the list (or the whole project) as a catalogue; the suffix says in which format."""
+        if self.project is None:
+            return None
+        path = Path(path)
+        rows = self.rows(self.ids() if filtered else self._query(Filters()))
+
+        def job() -> Iterator[Step]:
+            from engine.export import write_catalogue
+
+            yield Step(0, len(rows), note=path.name)
+            write_catalogue(rows, path)
+            yield Step(len(rows), len(rows), (path,))
+
+        handle = self.jobs.submit(f"Exporting {path.name}", job, kind="export")
+        self._results[handle.id] = lambda _: self.say(f"{len(rows):,} candidates written to {path}.")
+        return handle
+
+    # jobs ---------------------------------------------------------------------------------------------------------
+
+    def _on_stepped(self, job: JobHandle, step: Step) -> None:
+        if job is self.scan_job and self._run is not None:
+            if step.items:
+                run = self._run
+                self._write(lambda: self.project.add(run, step.items))
+        elif job.id in self._results:
+            for item in step.items:
+                self._results[job.id](item)
+
+    def _on_finished(self, job: JobHandle, reason: Reason, error: Exception | None) -> None:
+        self._results.pop(job.id, None)
+        if job is self.scan_job:
+            self.project.finish_run(self._run, reason.value)
+            self.scan_job = self._run = None
+            self.scanning.emit(False)
+            if reason is Reason.DONE:
+                self._finish_scan()
+        if isinstance(error, ImageError | EngineError):
+            self.say(str(error), "error")
+        elif error is not None:
+            self.crashed.emit(job.name, job.traceback)
+
+    def _finish_scan(self) -> None:
+        count = len(self.ids())
+        self.say(f"Scan finished: {count:,} candidates." if count else "Scan finished: no source was found.")
+        if self.selection is None and count:
+            self.select(int(self.ids()[0]))
+
+    def close(self) -> None:
+        """Remember the place, close the project, and join the worker."""
+        self.close_project()
+        self.jobs.stop()
