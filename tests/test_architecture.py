@@ -22,7 +22,7 @@ ENGINE_LAYERS = (
     ("engine.cluster", "engine.cli"),
 )
 GUI_LAYERS = (
-    ("deeplense_gui.jobs", "deeplense_gui.session"),
+    ("deeplense_gui.jobs", "deeplense_gui.session", "deeplense_gui.preferences", "deeplense_gui.style"),
     ("deeplense_gui.actions", "deeplense_gui.models", "deeplense_gui.widgets"),
     ("deeplense_gui.panels", "deeplense_gui.dialogs"),
     ("deeplense_gui.main_window",),
