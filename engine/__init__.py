@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from engine.models.predict import load_classifier
     from engine.types import ScanRequest
 
-__version__ = "0.1.0"
-
 __all__ = [
     "DataError",
     "EngineError",
@@ -48,6 +46,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name from its home when it is first asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("deeplense-gui")
     if name not in _HOMES:
         raise AttributeError(f"module 'engine' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

@@ -34,7 +34,7 @@ def pick_device(name: str | None = None) -> torch.device:
         "mps": torch.backends.mps.is_available(),
     }
     if not there.get(device.type, False):
-        raise ModelError(f"The device '{name}' is not there on this machine: use cpu, or leave the choice to the program.")
+        raise ModelError(f"The device '{name}' is not there on this machine: use cpu, or let the program choose.")
     return device
 
 

@@ -1,0 +1,170 @@
+"""The main job: from a mosaic to scored candidates, tile by tile.
+
+Memory does not depend on the mosaic's size: one tile of pixels and one batch of stamps are held at a time, and of the
+sources already seen only those near a border that a later tile can see again.
+
+Every source gets one quick look; those that look promising get the eight of test-time views, whose mean is their
+score and whose spread its uncertainty (engine.detect.scoring). Both are calibrated alike, so they are comparable, the
+second being the less noisy; a source below the limit keeps the score of its one look and a spread of 0, which says
+"not looked at twice", not "certain".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.detect.scoring import Scorer, bands_for, look
+from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
+from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, match_radius, tile_cores
+from engine.images.cutouts import cut
+from engine.types import Detection, ModelCard, Mosaic, Positions, ScanRequest, Scores, Step
+
+if TYPE_CHECKING:
+    from engine.models.predict import Classifier
+
+_LARGEST_BORDER = 512  # pixels around a tile that are held for its stamps; wider stamps are cut from the disk
+_MEASURED_AT_ONCE = 250
+_UNITS = 1000  # of progress, a tile
+_SEARCH = 0.3  # of a tile's work
+_STEP_SECONDS = 0.15
+
+
+def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) -> Iterator[Step]:
+    """Find and score the sources of a mosaic.
+
+    Parameters
+    ----------
+    classifier : the loaded ``request.model``; loaded here when None
+
+    Yields
+    ------
+    Steps at least five a second; ``items`` are new Detections, best first within a step, no source twice.
+    ``done`` of ``total`` counts thousandths of tiles. Close the generator to cancel.
+
+    Raises
+    ------
+    ModelError : the model does not fit the mosaic
+    """
+    tiles = tile_cores(request.mosaic.shape, request.tile)
+    total = len(tiles) * _UNITS
+    yield Step(0, total, note=f"Loading the model {request.model}" if classifier is None else "Starting")
+    if classifier is None:
+        from engine.models.predict import load_classifier
+
+        classifier = load_classifier(request.model)
+    bands = bands_for(classifier.card, request.mosaic)
+    pace, seen = Pace(), Seen(match_radius(request.mosaic))
+    found = kept = 0
+    for number, core in enumerate(tiles):
+        start = number * _UNITS
+        tile = Tile(request, core, classifier.card)
+        for share in tile.search():
+            yield Step(
+                start + int(_SEARCH * share * _UNITS), total, note=f"Tile {number + 1} of {len(tiles)}: searching"
+            )
+        sources = seen.new(tile.sources, core)
+        found += len(sources)
+        for count, detections in tile.score(sources, classifier, bands, pace):
+            kept += len(detections)
+            done = start + int((_SEARCH + (1 - _SEARCH) * count / len(sources)) * _UNITS)
+            yield Step(done, total, detections, f"Tile {number + 1} of {len(tiles)}: {found} sources so far")
+    yield Step(total, total, note=_summary(request, found, kept))
+
+
+class Pace:
+    """How many stamps to score between two steps, so that five steps a second are made on any machine."""
+
+    def __init__(self, batch: int = 16, largest: int = 512) -> None:
+        self.batch, self.largest = batch, largest
+
+    def record(self, seconds: float) -> None:
+        """Adapt the batch to the time the last one took."""
+        wanted = self.batch * _STEP_SECONDS / max(seconds, 1e-4)
+        self.batch = int(np.clip(wanted, max(1, self.batch // 4), min(self.largest, 2 * self.batch)))
+
+
+class Tile:
+    """One tile: its pixels in memory with a border for stamps, and its sources in mosaic pixels."""
+
+    def __init__(self, request: ScanRequest, core: Core, card: ModelCard) -> None:
+        self.request, self.core = request, core
+        native = request.mosaic.pixel_scale or card.pixel_scales[0]
+        reach = int(0.5 * card.size * max(card.pixel_scales) / native + MARGIN) + 4
+        self.border = max(request.overlap, min(reach, _LARGEST_BORDER))
+        self.mosaic: Mosaic = request.mosaic
+        self.sources = np.empty(0, SOURCE)
+
+    def search(self) -> Iterator[float]:
+        """Read the pixels and find the sources whose centre lies in the core; yields the fraction done."""
+        yield 0.0
+        held = grown(self.core, self.border, self.mosaic.shape)
+        self.mosaic, pixels = hold(self.mosaic, held)
+        yield 0.1
+        y0, y1, x0, x1 = grown(self.core, self.request.overlap, self.mosaic.shape)
+        image, light = detection_image(pixels[:, y0 - held[0] : y1 - held[0], x0 - held[2] : x1 - held[2]])
+        yield 0.3
+        found = extract_sources(image, threshold=self.request.threshold)
+        x, y = found["x"] + x0, found["y"] + y0
+        top, bottom, left, right = self.core
+        inside = (y >= top - MARGIN) & (y < bottom + MARGIN) & (x >= left - MARGIN) & (x < right + MARGIN)
+        found = found[inside]
+        yield 0.6
+        parts = [self.sources]
+        for start in range(0, len(found), _MEASURED_AT_ONCE):
+            parts.append(measure_sources(found[start : start + _MEASURED_AT_ONCE], image, light))
+            yield 0.6 + 0.4 * start / len(found)
+        self.sources = np.concatenate(parts)
+        self.sources["x"] += x0
+        self.sources["y"] += y0
+
+    def score(
+        self, sources: NDArray[np.void], classifier: Scorer, bands: tuple[int, ...], pace: Pace
+    ) -> Iterator[tuple[int, tuple[Detection, ...]]]:
+        """Score sources batch by batch: how many are done, and the new detections, best first."""
+        card, start = classifier.card, 0
+        while start < len(sources):
+            began = time.perf_counter()
+            batch = sources[start : start + pace.batch]
+            positions = np.column_stack([batch["x"], batch["y"]]).astype(np.float64)
+            cutouts = cut(self.mosaic, positions, size=card.size, pixel_scales=card.pixel_scales, bands=bands)
+            detections = self._detections(batch, positions, look(classifier, cutouts), card.key)
+            start += len(batch)
+            pace.record(time.perf_counter() - began)
+            yield start, detections
+
+    def _detections(
+        self, sources: NDArray[np.void], positions: Positions, scores: Scores, model: str
+    ) -> tuple[Detection, ...]:
+        """Scored sources as detections of at least the wanted score, best first."""
+        sky = self.mosaic.world(positions)
+        on_sky = np.isfinite(sky).all(axis=1, keepdims=True)[:, 0]
+        order = [int(k) for k in np.argsort(-scores.score, kind="stable") if scores.score[k] >= self.request.min_score]
+        return tuple(
+            Detection(
+                x=float(positions[k, 0]),
+                y=float(positions[k, 1]),
+                ra=float(sky[k, 0]) if on_sky[k] else None,
+                dec=float(sky[k, 1]) if on_sky[k] else None,
+                flux=float(sources["flux"][k]),
+                radius=float(sources["radius"][k]),
+                signal_to_noise=float(sources["snr"][k]),
+                score=float(scores.score[k]),
+                raw_score=float(scores.raw_score[k]),
+                spread=float(scores.spread[k]),
+                model=model,
+            )
+            for k in order
+        )
+
+
+def _summary(request: ScanRequest, found: int, kept: int) -> str:
+    if not found:
+        return "No sources found: the mosaic is empty, or nothing in it stands out of the noise."
+    if request.min_score > 0:
+        return f"{found} sources, {kept} of them at or above a score of {request.min_score:g}"
+    return f"{found} sources"
