@@ -1,0 +1,103 @@
+"""Stamps prepared once for a whole training, and the batches drawn from them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.errors import DataError
+from engine.models import preprocess
+from engine.train.data import TrainingSet
+
+_CHUNK = 256
+
+
+def prepared_path(data: TrainingSet, channels: Sequence[str], folder: Path) -> Path:
+    """Where the prepared stamps of a training set lie: named by the data, the channels and the code that makes them."""
+    digest = hashlib.sha256(inspect.getsource(preprocess).encode())
+    digest.update("|".join([*data.sha256, *data.bands, *channels]).encode())
+    return folder / f"prepared-{digest.hexdigest()[:16]}.npy"
+
+
+def prepare_all(data: TrainingSet, channels: Sequence[str], path: Path, *, threads: int) -> Iterator[int]:
+    """Write all examples as the network sees them, (n, scale, channel, y, x) float16; yields how many were added.
+
+    Half precision keeps three digits, far below the noise of a stamp, in half of the disk and memory. The file
+    appears under its name only when it is whole.
+    """
+    temporary = path.with_suffix(".part")
+    pending: deque[tuple[slice, Future[NDArray[np.float32]]]] = deque()
+    out: NDArray[np.float16] | None = None
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for place, stamps in _padded(data.chunks(_CHUNK)):
+                if stamps is not None:
+                    pending.append((place, pool.submit(preprocess.prepare, stamps, channels)))
+                while pending and (len(pending) > threads or stamps is None):
+                    ready, future = pending.popleft()
+                    made = future.result()
+                    if out is None:
+                        shape = (len(data), *made.shape[1:])
+                        out = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+                    out[ready] = made
+                    yield len(made)
+        if out is not None:
+            out.flush()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _padded(
+    chunks: Iterator[tuple[slice, NDArray[np.float32]]],
+) -> Iterator[tuple[slice, NDArray[np.float32] | None]]:
+    """The chunks and a last None that flushes what is still in the pool."""
+    yield from chunks
+    yield slice(0), None
+
+
+class Examples:
+    """Prepared stamps and labels on a device, or on disk where they do not fit there."""
+
+    def __init__(self, path: Path, label: NDArray[np.int64], device: torch.device) -> None:
+        # Copy-on-write: torch wants writable memory, the file stays as it is.
+        stamps = torch.from_numpy(np.load(path, mmap_mode="c"))
+        if len(stamps) != len(label):
+            raise DataError(f"{path} holds {len(stamps)} stamps for {len(label)} labels: delete it and start again")
+        if device.type == "cuda" and stamps.nbytes < 0.4 * torch.cuda.mem_get_info(device)[0]:
+            stamps = stamps.to(device)
+        self.stamps, self.device = stamps, device
+        self.label = torch.from_numpy(label).to(device)
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Stamps (n, scale, channel, y, x) float32 and labels (n,) on the device."""
+        chosen = torch.from_numpy(np.ascontiguousarray(indices))
+        stamps = self.stamps[chosen.to(self.stamps.device)].to(self.device).float()
+        return stamps, self.label[chosen.to(self.device)]
+
+
+def view(stamps: Tensor, number: int) -> Tensor:
+    """One of the eight views of a square: number % 4 quarter turns, mirrored for 4 and above; all scales alike."""
+    turned = torch.rot90(stamps, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def augmented(stamps: Tensor, generator: torch.Generator, noise: float = 0.0) -> Tensor:
+    """The stamps in mixed views, each eighth of the batch in one; ``noise`` adds up to that sigma, drawn per stamp."""
+    numbers = torch.randperm(8, generator=generator).tolist()
+    mixed = torch.cat([view(part, number) for part, number in zip(stamps.chunk(8), numbers, strict=False)])
+    if noise > 0:
+        sigma = noise * torch.rand((len(mixed), 1, 1, 1, 1), generator=generator)
+        grain = torch.randn(mixed.shape, generator=generator)
+        mixed = mixed + (sigma * grain).to(mixed.device)
+    return mixed

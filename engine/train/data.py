@@ -1,0 +1,253 @@
+"""Training sets on disk, their grouped split, and batches of prepared stamps.
+
+A training set is an HDF5 file: ``cutouts`` (n, scale, band, size, size) with the attributes pixel_scales and bands,
+``label`` (n,) with the attribute classes, and a group ``truth`` of columns (n,), of which ``group`` names what must
+not be on both sides of a split (the source). A label below zero means "not labelled": left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+from engine.models.card import file_sha256
+from engine.types import FloatArray
+
+ANY = ("any",)
+PARTS = ("train", "validation", "test")
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """One or several files of the same kind, flattened into examples; the pixels stay on disk.
+
+    An example is a stamp in all of its bands, or, for a model of any band, in one: ``file``, ``row`` and ``band``
+    (-1 for all), each (n,), say where it lies. ``truth`` holds the columns that every file has, (n,) each.
+    """
+
+    paths: tuple[Path, ...]
+    sha256: tuple[str, ...]
+    pixel_scales: tuple[float, ...]
+    bands: tuple[str, ...]
+    size: int
+    classes: tuple[str, ...]
+    file: Indices
+    row: Indices
+    band: Indices
+    label: Indices
+    group: Indices
+    truth: Mapping[str, NDArray[Any]]
+    recipe: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def chunks(self, count: int = 512) -> Iterator[tuple[slice, FloatArray]]:
+        """Examples in order, in chunks of about ``count`` stamps: their places and (n, scale, band, size, size)."""
+        start = 0
+        for number, path in enumerate(self.paths):
+            with h5py.File(path) as file:
+                rows = self.row[self.file == number]
+                first = 0
+                while first < len(rows):
+                    last = int(np.searchsorted(rows, rows[first] + count))
+                    chosen = rows[first:last]
+                    stamps = file["cutouts"][chosen[0] : chosen[-1] + 1].astype(np.float32)[chosen - chosen[0]]
+                    place = slice(start + first, start + last)
+                    if self.bands == ANY:
+                        stamps = np.take_along_axis(stamps, self.band[place, None, None, None, None], 2)
+                    yield place, stamps
+                    first = last
+                start += len(rows)
+
+
+def open_training_set(paths: Sequence[Path | str], *, bands: tuple[str, ...] = ANY) -> TrainingSet:
+    """Read all but the pixels of training-set files, and check that they fit together.
+
+    Parameters
+    ----------
+    bands : ("any",) makes each band of a stamp an example of its own; () or the bands by name keep them together
+
+    Raises
+    ------
+    DataError
+        Files that are no training sets, do not fit each other, or hold fewer than two classes.
+    """
+    if not paths:
+        raise DataError("no training set given: name at least one HDF5 file")
+    files = [_open(Path(path), number, bands == ANY) for number, path in enumerate(paths)]
+    head = files[0]
+    for other in files[1:]:
+        for name in ("pixel_scales", "size", "classes", "bands"):
+            if getattr(other, name) != getattr(head, name):
+                message = f"{other.paths[0]} has {name} {getattr(other, name)}, {head.paths[0]} {getattr(head, name)}"
+                raise DataError(f"{message}: train on files of one kind")
+    if bands not in ((), ANY) and bands != head.bands:
+        raise DataError(f"the training set has the bands {', '.join(head.bands)}, not {', '.join(bands)}: name those")
+    together = {
+        name: np.concatenate([getattr(file, name) for file in files])
+        for name in ("file", "row", "band", "label", "group")
+    }
+    columns = set.intersection(*(set(file.truth) for file in files))
+    merged = TrainingSet(
+        paths=tuple(file.paths[0] for file in files),
+        sha256=tuple(file.sha256[0] for file in files),
+        pixel_scales=head.pixel_scales,
+        bands=head.bands,
+        size=head.size,
+        classes=head.classes,
+        truth={name: np.concatenate([file.truth[name] for file in files]) for name in sorted(columns)},
+        recipe=head.recipe if len(files) == 1 else {path.paths[0].name: path.recipe for path in files},
+        **together,
+    )
+    present = np.unique(merged.label)
+    if len(present) < len(merged.classes):
+        absent = [name for index, name in enumerate(merged.classes) if index not in present]
+        raise DataError(
+            f"the training set holds no example of {', '.join(absent)}: label some, or add a file with them"
+        )
+    return merged
+
+
+def _open(path: Path, number: int, any_band: bool) -> TrainingSet:
+    if not path.is_file():
+        raise DataError(f"the training set {path} does not exist: check the path")
+    try:
+        with h5py.File(path) as file:
+            return _read(file, path, number, any_band)
+    except OSError as error:
+        raise DataError(
+            f"{path} is not an HDF5 file ({error}): make one with 'deeplense simulate' or export one"
+        ) from error
+
+
+def _read(file: h5py.File, path: Path, number: int, any_band: bool) -> TrainingSet:
+    missing = [name for name in ("cutouts", "label") if not isinstance(file.get(name), h5py.Dataset)]
+    if missing:
+        raise DataError(f"{path} is not a training set, it lacks {' and '.join(missing)}: export or simulate one")
+    cutouts, label = file["cutouts"], np.asarray(file["label"][()])
+    if cutouts.ndim != 5 or cutouts.shape[-1] != cutouts.shape[-2]:
+        raise DataError(
+            f"cutouts in {path} have the shape {cutouts.shape}, not (n, scale, band, size, size): export them anew"
+        )
+    if label.shape != cutouts.shape[:1] or not np.issubdtype(label.dtype, np.integer):
+        raise DataError(f"label in {path} must be {len(cutouts)} integers, one a stamp: export the set anew")
+    classes = tuple(_texts(_attribute(file, "label", "classes", ["not", "lens"])))
+    if label.size and label.max() >= len(classes):
+        raise DataError(f"{path} has labels up to {label.max()} but only {len(classes)} classes: name every class")
+    scales = tuple(float(value) for value in np.atleast_1d(_attribute(file, "cutouts", "pixel_scales", [])))
+    bands = tuple(_texts(_attribute(file, "cutouts", "bands", [])))
+    if len(scales) != cutouts.shape[1] or len(bands) != cutouts.shape[2]:
+        message = f"{path} names {len(scales)} pixel scales and {len(bands)} bands for cutouts of shape {cutouts.shape}"
+        raise DataError(f"{message}: set the attributes pixel_scales and bands of cutouts")
+    row, band = _usable(cutouts, label, any_band, path)
+    truth = {
+        name: np.asarray(column[()])[row]
+        for name, column in file.get("truth", {}).items()
+        if column.shape == label.shape
+    }
+    # Without groups each stamp stands for itself, apart from its own bands; the file keeps rows of two sets apart.
+    group = truth["group"].astype(np.int64) if "group" in truth else row + (number << 40)
+    return TrainingSet(
+        paths=(path,),
+        sha256=(file_sha256(path),),
+        pixel_scales=scales,
+        bands=ANY if any_band else bands,
+        size=int(cutouts.shape[-1]),
+        classes=classes,
+        file=np.full(len(row), number),
+        row=row,
+        band=band,
+        label=label[row].astype(np.int64),
+        group=group,
+        truth={name: column for name, column in truth.items() if column.dtype.kind in "fiub"},
+        recipe={name: _decoded(_attribute(file, "cutouts", name, "")) for name in ("recipe", "seed", "version")},
+    )
+
+
+def _usable(cutouts: h5py.Dataset, label: NDArray[Any], any_band: bool, path: Path) -> tuple[Indices, Indices]:
+    """Rows (sorted) and bands of the labelled stamps that hold any data at their centre."""
+    if not np.issubdtype(cutouts.dtype, np.floating):
+        raise DataError(f"cutouts in {path} are {cutouts.dtype}, not floating point: export them anew")
+    middle = cutouts.shape[-1] // 2
+    # The central pixels tell at little cost whether a band is there: it is NaN as a whole where a survey has none.
+    centre = cutouts[:, :, :, middle - 1 : middle + 1, middle - 1 : middle + 1]
+    there = np.isfinite(centre).any((1, 3, 4)) & (label >= 0)[:, None]
+    row, band = np.nonzero(there) if any_band else (np.flatnonzero(there.any(1)), None)
+    if not len(row):
+        raise DataError(f"{path} holds no labelled stamp with data at its centre: export or simulate more")
+    return row.astype(np.int64), np.full(len(row), -1) if band is None else band.astype(np.int64)
+
+
+def split(
+    label: NDArray[Any], group: NDArray[Any], *, seed: int, validation: float = 0.1, test: float = 0.1
+) -> dict[str, Indices]:
+    """Indices of the parts train, validation and test; no group is in two of them.
+
+    A group goes where the hash of its number and the seed says, so it lands in the same part in whatever set it
+    turns up: members of a committee trained on different sets share their held-out groups. Where that leaves a part
+    with less than half of its share of the groups of some label (small sets), the nearest groups are moved there.
+
+    Raises
+    ------
+    DataError
+        Fewer than three groups of some label.
+    """
+    groups, inverse = np.unique(group, return_inverse=True)
+    draw = _hash01(groups, seed)
+    part = np.where(draw < validation, 1, np.where(draw < validation + test, 2, 0))
+    held = np.zeros((len(groups), int(label.max()) + 1), bool)
+    held[inverse, label] = True
+    for kind in np.flatnonzero(held.any(0)):
+        members = np.flatnonzero(held[:, kind])
+        members = members[np.argsort(draw[members])]
+        if len(members) < 3:
+            raise DataError(f"only {len(members)} sources with label {kind}: at least 3 are needed to train and test")
+        for number, fraction in ((1, validation), (2, test)):
+            short = max(1, round(0.5 * fraction * len(members))) - int((part[members] == number).sum())
+            spare = members[part[members] == 0]
+            if fraction > 0 and short > 0:
+                part[spare[: min(short, len(spare) - 1)]] = number
+    return {name: np.flatnonzero(part[inverse] == number) for number, name in enumerate(PARTS)}
+
+
+def _hash01(values: NDArray[Any], seed: int) -> NDArray[np.float64]:
+    """Uniform numbers in 0..1 that depend on value and seed alone (the finaliser of SplitMix64)."""
+    with np.errstate(over="ignore"):
+        x = values.astype(np.int64).astype(np.uint64) + np.uint64(seed + 1) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return x.astype(np.float64) / 2.0**64
+
+
+def _attribute(file: h5py.File, dataset: str, name: str, default: Any) -> Any:
+    """An attribute of the dataset, or else of the file."""
+    return file[dataset].attrs.get(name, file.attrs.get(name, default))
+
+
+def _texts(values: Any) -> list[str]:
+    values = _decoded(values)
+    values = values.split(",") if isinstance(values, str) else values
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in np.atleast_1d(values).tolist()]
+
+
+def _decoded(value: Any) -> Any:
+    """An attribute as plain Python; a text in JSON is read."""
+    value = value.decode() if isinstance(value, bytes) else value
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

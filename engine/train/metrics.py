@@ -1,0 +1,165 @@
+"""Numbers that say how well a classifier separates, and how honest its probabilities are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from engine.errors import DataError
+
+Metric = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
+
+
+def binary_metrics(label: ArrayLike, probability: ArrayLike) -> dict[str, float]:
+    """AUC, AUPRC, accuracy at 0.5, true-positive rates at fixed false positives, calibration error.
+
+    ``label`` (n,) is 0 or 1; ``probability`` (n,) that of class 1. ``tpr0`` is the true-positive rate before the first
+    false positive, ``tpr10`` the one while there are fewer than ten; ``negatives`` says among how many.
+
+    Raises
+    ------
+    DataError
+        Fewer than two classes, or a probability that is not a number.
+    """
+    label, probability = _checked(label, probability)
+    return {
+        "auc": auc(label, probability),
+        "auprc": float(average_precision_score(label, probability)),
+        "accuracy": float(np.mean((probability >= 0.5) == label)),
+        "tpr_at_fpr_1e-2": tpr_at_fpr(label, probability, 1e-2),
+        "tpr_at_fpr_1e-3": tpr_at_fpr(label, probability, 1e-3),
+        "tpr0": tpr_with(label, probability, 0),
+        "tpr10": tpr_with(label, probability, 9),
+        "ece": expected_calibration_error(label, probability),
+        "positives": float(label.sum()),
+        "negatives": float(len(label) - label.sum()),
+    }
+
+
+def multiclass_metrics(label: ArrayLike, probability: ArrayLike) -> dict[str, float]:
+    """Macro (one against the rest) and micro AUC, macro AUPRC, accuracy; ``probability`` is (n, class)."""
+    truth, chance = np.asarray(label, np.int64), np.asarray(probability, np.float64)
+    if not np.isfinite(chance).all():
+        raise DataError("some probabilities are not numbers: lower the learning rate and train again")
+    hot = np.eye(chance.shape[1], dtype=np.int64)[truth]
+    if len(np.unique(truth)) < chance.shape[1]:
+        raise DataError("some classes have no examples in this part of the data: add examples of every class")
+    return {
+        "auc": float(roc_auc_score(hot, chance, average="macro")),
+        "auc_micro": float(roc_auc_score(hot, chance, average="micro")),
+        "auprc": float(average_precision_score(hot, chance, average="macro")),
+        "accuracy": float(np.mean(chance.argmax(1) == truth)),
+    }
+
+
+def auc(label: ArrayLike, score: ArrayLike) -> float:
+    """Area under the receiver's curve."""
+    return float(roc_auc_score(*_checked(label, score)))
+
+
+def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float) -> float:
+    """Fraction of positives found at a false-positive rate of at most ``fpr``."""
+    label, score = _checked(label, score)
+    return tpr_with(label, score, int(fpr * (len(label) - label.sum())))
+
+
+def tpr_with(label: ArrayLike, score: ArrayLike, false_positives: int) -> float:
+    """Fraction of positives above every threshold that lets at most this many negatives through."""
+    label, score = _checked(label, score)
+    negatives = np.sort(score[label == 0])[::-1]
+    if false_positives >= len(negatives):
+        return 1.0
+    return float(np.mean(score[label == 1] > negatives[false_positives]))
+
+
+def expected_calibration_error(label: ArrayLike, probability: ArrayLike, bins: int = 15) -> float:
+    """Mean distance between probability and frequency over equal bins of probability, weighted by their counts."""
+    label, probability = _checked(label, probability)
+    index = np.minimum((probability * bins).astype(int), bins - 1)
+    counts = np.bincount(index, minlength=bins)
+    gap = np.bincount(index, label, bins) - np.bincount(index, probability, bins)
+    return float(np.abs(gap)[counts > 0].sum() / len(label))
+
+
+def bootstrap(
+    metric: Metric, label: ArrayLike, score: ArrayLike, *, repeats: int = 200, level: float = 0.9, seed: int = 0
+) -> tuple[float, float]:
+    """Interval that holds ``level`` of a metric's values over resampled examples (resamples of one class left out)."""
+    truth, value = _checked(label, score)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(repeats):
+        chosen = random.integers(0, len(truth), len(truth))
+        if truth[chosen].min() != truth[chosen].max():
+            found.append(metric(truth[chosen], value[chosen]))
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def completeness(
+    label: ArrayLike, score: ArrayLike, truth: ArrayLike, edges: Sequence[float], *, fpr: float = 1e-2
+) -> dict[tuple[float, float], tuple[float, int]]:
+    """Fraction of positives found at a false-positive rate, in bins of a column of the truth table.
+
+    Returns ``{(low, high): (completeness, number of positives)}`` for the bins that hold any.
+    """
+    label, score = _checked(label, score)
+    value = np.asarray(truth, np.float64)
+    negatives = np.sort(score[label == 0])[::-1]
+    found = score > negatives[min(int(fpr * len(negatives)), len(negatives) - 1)]
+    result = {}
+    for low, high in itertools.pairwise(edges):
+        inside = (label == 1) & (value >= low) & (value < high)
+        if inside.any():
+            result[low, high] = (float(found[inside].mean()), int(inside.sum()))
+    return result
+
+
+def fit_calibration(label: ArrayLike, logit: ArrayLike, prior: float | None = None) -> dict[str, float]:
+    """Platt's slope and intercept of a logit, by maximum likelihood with his smoothed targets.
+
+    Returns the ``calibration`` of a model card; ``prior`` is the fraction of positives to expect in use, by default
+    that of these examples. The smoothed targets (Platt 1999) keep the fit finite where the classes are separated.
+
+    Raises
+    ------
+    DataError
+        One class only, or a prior outside 0..1.
+    """
+    truth, value = _checked(label, logit)
+    positives, count = float(truth.sum()), len(truth)
+    if prior is not None and not 0.0 < prior < 1.0:
+        raise DataError(f"the prior is the fraction of lenses to expect, between 0 and 1, not {prior}: change it")
+    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (count - positives + 2))
+    spread = float(np.std(value)) or 1.0
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = parameters[0] * value / spread + parameters[1]
+        residual = expit(z) - target
+        gradient = np.array([np.mean(residual * value) / spread, np.mean(residual)])
+        return float(np.mean(np.logaddexp(0.0, z) - target * z)), gradient
+
+    # A slope below zero would turn the ranking round: such a network is no classifier, and the bound says so.
+    fit = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)])
+    training = positives / count
+    return {
+        "slope": float(fit.x[0] / spread),
+        "intercept": float(fit.x[1]),
+        "prior_training": training,
+        "prior": training if prior is None else prior,
+    }
+
+
+def _checked(label: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    truth, value = np.asarray(label, np.int64), np.asarray(score, np.float64)
+    if not np.isfinite(value).all():
+        raise DataError("some scores are not numbers: lower the learning rate and train again")
+    if not len(truth) or truth.min() == truth.max():
+        raise DataError("only one class among the examples: add examples of both classes")
+    return truth, value
