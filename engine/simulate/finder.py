@@ -1,0 +1,293 @@
+"""The recipe of the bundled lens finder: lenses, their twins without the arc, and what is taken for lenses.
+
+Survey networks trained on lenses against assorted galaxies learn "smooth bright elliptical = lens". So each lens comes
+with a twin: the same deflector, neighbours, seeing and noise, the arc left out; and often with a third stamp in which
+the source stands beside the deflector unlensed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.images.cutouts import cut_array
+from engine.simulate import galaxies, lenses, sky
+from engine.simulate.sky import Conditions, Generator, Grid, Image
+from engine.types import FloatArray
+
+CLASSES = ("not", "lens")
+CONTAMINANTS = {
+    "spiral": 0.30, "ring": 0.07, "merger": 0.12, "edge_on": 0.08, "elliptical": 0.09,
+    "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
+}  # fmt: skip
+TRUTH = {
+    "group": np.int64, "kind": "S12", "einstein_radius": np.float32, "arc_snr": np.float32, "seeing": np.float32,
+    "native_scale": np.float32, "field_of_view": np.float32, "deflector_radius": np.float32, "source_radius": np.float32,
+    "magnification": np.float32, "offset_x": np.float32, "offset_y": np.float32,
+}  # fmt: skip
+Truth = dict[str, float | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One stamp with its label (index into CLASSES) and the row of the truth table."""
+
+    cutouts: FloatArray
+    label: int
+    truth: Truth
+
+
+@dataclass(slots=True)
+class Scene:
+    """The light of a scene before noise, in its own grid, and how it is observed."""
+
+    grid: Grid
+    conditions: Conditions
+    kernel: NDArray[np.float64]
+    light: Image
+    truth: Truth
+
+
+def make_scene(seed: int, index: int, *, size: int, pixel_scales: tuple[float, ...]) -> list[Example]:
+    """All stamps of scene ``index``: a lens with its twins, or one contaminant.
+
+    The same seed and index give the same bytes; stamps of one scene share the truth column ``group``.
+    """
+    random = np.random.default_rng([seed, index])
+    width = size * max(pixel_scales)
+    conditions = sky.draw_conditions(random, width)
+    observed = min(conditions.field_of_view, width * 1.02)
+    grid = Grid(int(np.ceil((observed + 4 * conditions.seeing) / conditions.native_scale)) | 1, conditions.native_scale)
+    group = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
+    truth: Truth = {
+        "group": group, "kind": b"", "einstein_radius": np.nan, "arc_snr": 0.0, "seeing": conditions.seeing,
+        "native_scale": conditions.native_scale, "field_of_view": observed, "deflector_radius": np.nan,
+        "source_radius": np.nan, "magnification": np.nan, "offset_x": 0.0, "offset_y": 0.0,
+    }  # fmt: skip
+    scene = Scene(grid, conditions, sky.point_spread_function(conditions), np.zeros((grid.size, grid.size)), truth)
+    made = _lens_family(random, scene) if random.random() < 0.45 else [_contaminant(random, scene)]
+    return _observe(random, scene, made, size, pixel_scales)
+
+
+def _surface_brightness(random: Generator) -> float:
+    """Mean surface brightness within the half-light radius, noise units a pixel."""
+    faintest = 0.5 if random.random() < 0.2 else 2.5
+    return float(np.exp(random.uniform(np.log(faintest), np.log(150))))
+
+
+def _flux(brightness: float, radius: float, scale: float) -> float:
+    return 2 * np.pi * radius**2 * brightness / scale**2
+
+
+def _add_neighbours(random: Generator, scene: Scene, mean: float, *, keep_out: float = 0.0) -> None:
+    """Field galaxies and stars around the centre, beyond ``keep_out`` arcsec."""
+    reach = scene.grid.half_width
+    for _ in range(random.poisson(mean)):
+        distance, angle = np.sqrt(random.uniform(0, 1)) * reach * 1.2, random.uniform(0, 2 * np.pi)
+        if distance < keep_out:
+            continue
+        centre = (distance * np.cos(angle), distance * np.sin(angle))
+        radius = float(np.clip(np.exp(random.normal(np.log(0.35), 0.5)), 0.08, 2))
+        flux = _flux(np.exp(random.uniform(np.log(0.5), np.log(30))), radius, scene.grid.scale)
+        kind = random.random()
+        if kind < 0.2:
+            sky.add_star(random, scene.light, scene.grid, scene.conditions, centre, flux)
+        elif kind < 0.35:
+            galaxies.add_spiral(random, scene.light, scene.grid, flux=flux, radius=1.5 * radius, centre=centre)
+        else:
+            galaxies.add_sersic(scene.light, scene.grid, flux=flux, radius=radius, index=random.uniform(0.7, 4),
+                                axis_ratio=random.uniform(0.25, 1), angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
+
+
+def _lens_family(random: Generator, scene: Scene) -> list[tuple[str, int, Image, Truth]]:
+    """A lens, its twin without the arc, and often the twin with the source unlensed: (kind, label, light, truth)."""
+    seeing, grid = scene.conditions.seeing, scene.grid
+    mode = random.choice(3, p=[0.68, 0.2, 0.12])
+    if mode == 0:
+        low, high = max(0.35, seeing), max(2.6, 2.5 * seeing)
+    elif mode == 1:
+        low, high = max(2.0, 1.5 * seeing), 7.0
+    else:
+        low, high = 7.0, 35.0
+    einstein_radius = float(np.exp(random.uniform(np.log(low), np.log(max(high, 1.2 * low)))))
+    on_arc = mode == 2 or (einstein_radius > 1.5 * seeing and random.random() < 0.15)
+    axis_ratio, angle = random.uniform(0.5, 1), random.uniform(0, np.pi)
+    jitter = 0.06 + 0.12 * seeing
+    lens = lenses.draw_lens(random, einstein_radius, axis_ratio, angle, (random.normal(0, jitter), random.normal(0, jitter)))
+    if on_arc:
+        lens = lens.moved_to_critical_curve(random.uniform(0, 2 * np.pi), stray=random.normal(0, 0.04))
+    radius = _add_deflector(random, scene, mode, einstein_radius, axis_ratio, angle, lens.centre)
+    source = _draw_source(random, lens, mode, on_arc)
+    _add_neighbours(random, scene, random.choice([0.5, 2, 7]), keep_out=0.0 if random.random() < 0.2 else 1.3 * einstein_radius)
+
+    deflector = sky.convolve(scene.light, scene.kernel)
+    arc = sky.convolve(lenses.draw_arc(lens, source, grid), scene.kernel)
+    deflector, arc, snr = _balance(random, deflector, arc, scene)
+    truth = scene.truth | {
+        "einstein_radius": einstein_radius, "deflector_radius": radius, "source_radius": source.radius,
+        "offset_x": lens.centre[0], "offset_y": lens.centre[1],
+    }  # fmt: skip
+    family = [("twin", 0, deflector, truth | {"einstein_radius": np.nan})]
+    if arc is not None and snr > 12:
+        family.append(("lens", 1, deflector + arc, truth | {"arc_snr": snr}))
+    if random.random() < 0.4:
+        family.append(("companion", 0, deflector + _companions(random, lens, source, scene, arc), truth | {"einstein_radius": np.nan}))
+    return family
+
+
+def _add_deflector(
+    random: Generator, scene: Scene, mode: int, einstein_radius: float, axis_ratio: float, angle: float, centre: tuple[float, float]
+) -> float:
+    """Add the galaxy or galaxies that lens, in place; returns the half-light radius in arcsec."""
+    seeing, grid = scene.conditions.seeing, scene.grid
+    if mode == 2:
+        radius = float(np.clip(np.exp(random.normal(np.log(0.25 * einstein_radius), 0.5)), 1.0, 12))
+        for _ in range(random.poisson(5)):  # members of the cluster
+            place = (random.normal(centre[0], 0.5 * einstein_radius), random.normal(centre[1], 0.5 * einstein_radius))
+            size = float(np.clip(np.exp(random.normal(np.log(0.7), 0.5)), 0.2, 3))
+            galaxies.add_elliptical(random, scene.light, grid, flux=_flux(_surface_brightness(random), size, grid.scale), radius=size,
+                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+    else:
+        radius = float(np.clip(einstein_radius * np.exp(random.normal(np.log(0.8), 0.5)), max(0.25, 0.25 * seeing), 6))
+    flux = _flux(_surface_brightness(random), radius, grid.scale) * (random.uniform(0, 0.1) if random.random() < 0.04 else 1)
+    if random.random() < 0.08:
+        galaxies.add_spiral(random, scene.light, grid, flux=flux, radius=1.3 * radius, centre=centre)
+    else:
+        galaxies.add_elliptical(random, scene.light, grid, flux=flux, radius=radius, axis_ratio=axis_ratio, angle=angle, centre=centre)
+    if mode == 1:
+        for _ in range(random.integers(0, 4)):
+            distance, azimuth = einstein_radius * random.uniform(0.2, 1.4), random.uniform(0, 2 * np.pi)
+            place = (centre[0] + distance * np.cos(azimuth), centre[1] + distance * np.sin(azimuth))
+            galaxies.add_elliptical(random, scene.light, grid, flux=flux * random.uniform(0.05, 0.8), radius=radius * random.uniform(0.3, 0.9),
+                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+    return radius
+
+
+def _draw_source(random: Generator, lens: lenses.Lens, mode: int, on_arc: bool) -> lenses.Source:
+    """A source so placed that it is multiply imaged or, on an arc, that the middle of the stamp is its image."""
+    theta = lens.einstein_radius
+    radius = float(np.clip(np.exp(random.normal(np.log(0.2 if mode < 2 else 0.35), 0.55)), 0.04, 0.4 * theta))
+    if on_arc:
+        beta_x, beta_y = lens.source_of(np.array([0.0]), np.array([0.0]))
+        position = (float(beta_x[0]) + random.normal(0, 0.3) * radius, float(beta_y[0]) + random.normal(0, 0.3) * radius)
+    else:
+        offset = theta * (random.uniform(0, 0.7) if random.random() < 0.85 else random.uniform(0.7, 0.95))
+        azimuth = random.uniform(0, 2 * np.pi)
+        position = (lens.centre[0] + offset * np.cos(azimuth), lens.centre[1] + offset * np.sin(azimuth))
+    return lenses.draw_source(random, position, radius, quasar=mode == 0 and random.random() < 0.14)
+
+
+def _balance(random: Generator, deflector: Image, arc: Image, scene: Scene) -> tuple[Image, Image | None, float]:
+    """Scale the arc to a drawn signal-to-noise, and dim the deflector where it would drown the arc.
+
+    Returns the deflector's light, the arc (None when no light falls on the stamp) and the arc's signal-to-noise over
+    its own pixels: those where it exceeds the local noise.
+    """
+    visible = _inside(scene)
+    variance = 1 + np.clip(deflector, 0, None) / scene.conditions.gain
+    power = np.where(visible, arc**2 / variance, 0)
+    if not power.sum() > 0:
+        return deflector, None, 0.0
+    target = float(np.exp(random.uniform(np.log(25), np.log(900))))
+    arc = arc * (target / np.sqrt(power.sum()))
+    contrast = np.sum(power * arc / (arc + np.clip(deflector, 0, None) + 1e-9)) / power.sum()
+    if contrast < 0.12:
+        deflector = deflector * (contrast / (1 - contrast)) / (0.12 / 0.88) * random.uniform(0.4, 1)
+    variance = 1 + np.clip(deflector, 0, None) / scene.conditions.gain
+    own = visible & (arc > np.sqrt(variance))
+    snr = float(arc[own].sum() / np.sqrt(variance[own].sum())) if own.any() else 0.0
+    return deflector, arc, snr
+
+
+def _inside(scene: Scene) -> NDArray[np.bool_]:
+    """Where the stamp holds data, (size, size)."""
+    axis = np.abs(np.arange(scene.grid.size) - (scene.grid.size - 1) / 2) * scene.grid.scale
+    near = axis <= scene.conditions.field_of_view / 2
+    return np.logical_and.outer(near, near)
+
+
+def _companions(random: Generator, lens: lenses.Lens, source: lenses.Source, scene: Scene, arc: Image | None) -> Image:
+    """The source beside the deflector, unlensed, with the light of the arc or less."""
+    places = []
+    for _ in range(random.integers(1, 4)):
+        distance, azimuth = lens.einstein_radius * random.uniform(0.5, 2.0), random.uniform(0, 2 * np.pi)
+        places.append((lens.centre[0] + distance * np.cos(azimuth), lens.centre[1] + distance * np.sin(azimuth)))
+    light = sky.convolve(lenses.draw_unlensed(source, scene.grid, places), scene.kernel)
+    flux = 30.0 if arc is None else float(arc.sum()) * random.uniform(0.2, 1)
+    return light * (flux / max(float(light.sum()), 1e-12))
+
+
+def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Truth]:
+    """One stamp without a lens: (kind, label, light, truth)."""
+    kind = str(random.choice(list(CONTAMINANTS), p=list(CONTAMINANTS.values())))
+    seeing, grid = scene.conditions.seeing, scene.grid
+    radius = float(np.clip(np.exp(random.normal(np.log(1.2), 0.6)), max(0.25, 0.4 * seeing), 7))
+    flux = _flux(_surface_brightness(random), radius, grid.scale)
+    shape = {"axis_ratio": random.uniform(0.45, 1), "angle": random.uniform(0, np.pi)}
+    if kind == "spiral":
+        galaxies.add_spiral(random, scene.light, grid, flux=flux, radius=radius, centre=_off_centre(random, radius))
+    elif kind == "ring":
+        galaxies.add_ring(random, scene.light, grid, flux=flux, radius=radius)
+    elif kind == "merger":
+        galaxies.add_merger(random, scene.light, grid, flux=flux, radius=radius)
+    elif kind == "edge_on":
+        galaxies.add_edge_on(random, scene.light, grid, flux=flux, radius=radius, centre=_off_centre(random, radius))
+    elif kind in ("elliptical", "artefact"):
+        galaxies.add_elliptical(random, scene.light, grid, flux=flux, radius=radius, **shape)
+    elif kind == "group":
+        for _ in range(random.integers(2, 7)):
+            place = (random.normal(0, 2.0 + seeing), random.normal(0, 2.0 + seeing))
+            galaxies.add_elliptical(random, scene.light, grid, flux=flux * random.uniform(0.1, 1), radius=radius * random.uniform(0.3, 1),
+                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+    elif kind == "star":
+        sky.add_star(random, scene.light, grid, scene.conditions, (0.0, 0.0), np.exp(random.uniform(np.log(100), np.log(1e6))))
+    elif kind == "star_field":
+        for _ in range(random.integers(3, 60)):
+            place = (random.uniform(-1, 1) * grid.half_width, random.uniform(-1, 1) * grid.half_width)
+            sky.add_star(random, scene.light, grid, scene.conditions, place, 60 * random.pareto(1.0) + 20)
+    else:  # the faint, small sources that fill a survey
+        galaxies.add_sersic(scene.light, grid, flux=random.uniform(15, 250), radius=random.uniform(0.05, 0.6), index=random.uniform(0.6, 3), **shape)
+    if kind in ("spiral", "edge_on", "elliptical") and random.random() < 0.3:
+        galaxies.add_tail(random, scene.light, grid, flux=flux * random.uniform(0.02, 0.3), radius=radius)
+    _add_neighbours(random, scene, random.choice([0.5, 2, 7]))
+    light = sky.convolve(scene.light, scene.kernel)
+    if kind == "artefact":
+        sky.add_artefact(random, light, grid)
+    return kind, 0, light, scene.truth | {"deflector_radius": radius}
+
+
+def _off_centre(random: Generator, radius: float) -> tuple[float, float]:
+    """Mostly the galaxy's middle; now and then a knot in its arms, which source detection takes for an object."""
+    reach = radius * random.uniform(0.3, 2.0) if random.random() < 0.25 else 0.05 * radius
+    angle = random.uniform(0, 2 * np.pi)
+    return reach * np.cos(angle), reach * np.sin(angle)
+
+
+def _observe(
+    random: Generator, scene: Scene, made: list[tuple[str, int, Image, Truth]], size: int, pixel_scales: tuple[float, ...]
+) -> list[Example]:
+    """Add noise and detector effects, the same for each stamp of the scene, and cut at the model's scales."""
+    grid, conditions = scene.grid, scene.conditions
+    state = random.bit_generator.state
+    hits = random.integers(1, 40) if conditions.space and random.random() < 0.3 else 0
+    gradient = random.normal(0, 1.5, 2) if random.random() < 0.25 else np.zeros(2)
+    saturation = np.exp(random.uniform(np.log(200), np.log(5000))) if random.random() < 0.1 else 6e4
+    border = random.uniform(0.1, 0.9) if random.random() < 0.04 else 1.0
+    turns = random.integers(4)
+    inside = _inside(scene)
+    ramp = np.linspace(-1, 1, grid.size)
+    state = random.bit_generator.state
+    examples = []
+    for kind, label, light, truth in made:
+        random.bit_generator.state = state  # the same noise for each stamp of the scene
+        image = light + sky.noise(random, light, conditions) + gradient[0] * ramp[:, None] + gradient[1] * ramp
+        sky.add_cosmic_rays(random, image, hits)
+        image = np.where(inside, np.clip(image, -1e3, saturation), np.nan)
+        image[int(np.ceil(grid.size * (0.5 + border / 2))) :] = np.nan
+        image = np.rot90(image, turns)
+        middle = (grid.size - 1) / 2
+        stamps = cut_array(image[None].astype(np.float32), np.array([[middle, middle]]), native_scale=grid.scale, size=size, pixel_scales=pixel_scales)
+        examples.append(Example(stamps[0], label, truth | {"kind": kind.encode()}))
+    return examples
