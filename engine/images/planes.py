@@ -1,0 +1,140 @@
+"""Single bands on disk: how pixels of a region become float32 with NaN where there are no data.
+
+A plane opens its file when first read, may be read from any thread, and travels to another process as a path.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from engine.errors import ImageError
+from engine.types import FloatArray, Plane
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One image of a file: what the readers of the formats hand to `open_mosaic`.
+
+    ``key`` is the number of the HDU or the name of the dataset; ``bands`` has a name for each plane, empty where the
+    file gives none.
+    """
+
+    path: Path
+    key: int | str
+    name: str
+    planes: tuple[Plane, ...]
+    bands: tuple[str, ...]
+    wcs: WCS | None = None
+    pixel_scale: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def to_float(raw: NDArray[Any], scale: float = 1.0, zero: float = 0.0, blank: int | None = None) -> FloatArray:
+    """A native float32 copy of stored pixels, scaled; NaN for blanks, infinities and what float32 cannot hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scale == 1.0 and zero == 0.0:
+            out = np.array(raw, np.float32, order="C")
+        else:
+            out = (raw.astype(np.float64) * scale + zero).astype(np.float32)
+        if raw.dtype.kind == "f":
+            out[np.isinf(out)] = np.nan
+    if blank is not None and raw.dtype.kind in "iu":
+        out[raw == blank] = np.nan
+    return out
+
+
+class MappedPlane:
+    """A band stored plainly: memory-mapped, so a region costs its own pixels only."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        offset: int,
+        dtype: str,
+        shape: tuple[int, int],
+        scale: float = 1.0,
+        zero: float = 0.0,
+        blank: int | None = None,
+    ) -> None:
+        self.path, self.offset, self.dtype, self.shape = path, offset, dtype, shape
+        self.scale, self.zero, self.blank = scale, zero, blank
+        self._array: NDArray[Any] | None = None
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
+        """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
+        if self._array is None:
+            try:
+                self._array = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+            except (OSError, ValueError) as error:
+                raise ImageError(f"{self.path.name} cannot be read any more ({error}): open it again") from error
+        return to_float(self._array[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_array": None}
+
+
+class Section(Protocol):
+    """What can be sliced: an h5py dataset or the section of a FITS HDU."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+class Source:
+    """A file kept open for sections of it, one read at a time."""
+
+    def __init__(self, path: Path, key: int | str, opener: Callable[[Path, int | str], tuple[Any, Section]]) -> None:
+        self.path, self.key, self.opener = path, key, opener
+        self._lock = threading.Lock()
+        self._section: Section | None = None
+
+    def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """The pixels as stored, or scaled if the format's reader does so.
+
+        Raises
+        ------
+        ImageError : the file is damaged or gone
+        """
+        with self._lock:
+            try:
+                if self._section is None:
+                    file, self._section = self.opener(self.path, self.key)
+                    weakref.finalize(self, file.close)
+                return np.asarray(self._section[index])
+            except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
+                text = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ImageError(f"{self.path.name} is damaged: its pixels cannot be unpacked ({text})") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "key": self.key, "opener": self.opener}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+class SectionPlane:
+    """A band stored in compressed tiles or chunks: only those a region touches are unpacked.
+
+    ``tile`` is the height of a tile: a coarser step than that reads row by row and skips the tiles in between.
+    """
+
+    def __init__(self, source: Source, leading: tuple[int, ...], shape: tuple[int, int], *, tile: int = 1) -> None:
+        self.source, self.leading, self.shape, self.tile = source, leading, shape, tile
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
+        """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
+        columns = slice(x0, x1)
+        if step > self.tile:
+            rows = [self.source.read((*self.leading, slice(y, y + 1), columns)) for y in range(y0, y1, step)]
+            return to_float(np.concatenate(rows)[:, ::step])
+        # Readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards.
+        return to_float(self.source.read((*self.leading, slice(y0, y1), columns))[::step, ::step])

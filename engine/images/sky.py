@@ -1,0 +1,81 @@
+"""Where an image lies on the sky and how large its pixels are, from a FITS header."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import ConvertError, SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS, WcsError
+from astropy.wcs.utils import proj_plane_pixel_scales
+
+LARGEST_SCALE = 600.0  # arcsec; a header that claims coarser pixels holds no real WCS
+SMALLEST_SCALE = 1e-4
+
+_SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSIZE", "D001SCAL")
+
+# What astropy is known to raise on headers that are not what they claim.
+_HEADER_ERRORS = (WcsError, ConvertError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError)
+
+
+def plausible(scale: float) -> bool:
+    """Whether a number can be arcsec per pixel of a survey image."""
+    return bool(np.isfinite(scale)) and SMALLEST_SCALE <= scale <= LARGEST_SCALE
+
+
+def read_sky(
+    header: fits.Header, shape: tuple[int, int], file: fits.HDUList | None = None
+) -> tuple[WCS | None, float | None, tuple[str, ...]]:
+    """The celestial WCS and the pixel scale (arcsec) of an image, each None where the header gives none.
+
+    A WCS is kept only if it places the centre of the image on the sky and finds it back. The notes say, in the user's
+    words, why one was dropped.
+    """
+    scale = header_scale(header)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            wcs = _two_dimensional(WCS(header, fobj=file))
+            if wcs is None:
+                return None, scale, ()
+            own = float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs)))) * 3600
+            if not plausible(own):
+                return None, scale, (f"The WCS is a placeholder ({own:.3g} arcsec a pixel) and is ignored",)
+            if not _finds_centre(wcs, shape):
+                return None, own, ("The WCS does not place the image on the sky and is ignored",)
+        except _HEADER_ERRORS as error:
+            reason = str(error).strip().splitlines()
+            return None, scale, (f"The WCS cannot be used ({reason[-1] if reason else type(error).__name__})",)
+    zero = not np.any(wcs.wcs.crval) and str(wcs.wcs.ctype[0]).startswith(("RA", "DEC"))
+    return wcs, own, ("The WCS is centred on RA = Dec = 0: it may be a placeholder",) if zero else ()
+
+
+def header_scale(header: Mapping[str, Any]) -> float | None:
+    """Arcsec per pixel from one of the usual keywords, for images without a WCS."""
+    for key in _SCALE_KEYS:
+        value = header.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and plausible(abs(value)):
+            return abs(float(value))
+    return None
+
+
+def _two_dimensional(wcs: WCS) -> WCS | None:
+    """The part that describes the first two axes, if these are the two of the sky."""
+    if wcs.naxis < 2 or {wcs.wcs.lng, wcs.wcs.lat} != {0, 1}:
+        return None
+    return wcs if wcs.naxis == 2 else wcs.celestial
+
+
+def _finds_centre(wcs: WCS, shape: tuple[int, int]) -> bool:
+    x, y = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    sky = wcs.pixel_to_world(x, y)
+    if not isinstance(sky, SkyCoord):  # wcslib calls the disc of the Sun celestial too
+        return False
+    sky = sky.icrs
+    back = np.array(wcs.world_to_pixel(sky), np.float64)
+    placed = np.isfinite(sky.ra.to_value(units.deg)) and np.isfinite(sky.dec.to_value(units.deg))
+    return bool(placed) and bool(np.all(np.abs(back - (x, y)) < 1.0))
