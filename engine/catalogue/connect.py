@@ -1,0 +1,202 @@
+"""Opening project files: connections, the lock of the one writer, and errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from engine.catalogue.schema import APPLICATION_ID, FORMAT, meta, metadata
+from engine.errors import ProjectError
+
+#: Files up to this size are checked whole when they are opened; it takes about 0.1 s.
+_CHECKED_BYTES = 32 * 2**20
+
+_ADVICE = {
+    "FULL": "the disk is full: free some space and repeat the last step; what was graded before is safe",
+    "READONLY": "it or its folder cannot be written: open it read-only, or copy it to a folder of your own",
+    "NOTADB": "it is not a DeepLense project: choose a file made by DeepLense",
+    "CORRUPT": "the file is damaged: open a backup copy, or save what can be read with `sqlite3 FILE .recover`",
+    "BUSY": "another program is using it: close that program and try again",
+    "LOCKED": "another program is using it: close that program and try again",
+    "CANTOPEN": "it cannot be opened: check that the folder exists and that you may read and write in it",
+    "IOERR": "the disk did not answer: check the drive or the network connection and try again",
+    "PERM": "you may not open it: ask its owner for access, or copy it to a folder of your own",
+}
+
+
+@contextlib.contextmanager
+def translated(path: Path | None) -> Iterator[None]:
+    """Turn errors of the database and the system into a ProjectError that says what to do."""
+    name = "the project in memory" if path is None else str(path)
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorname", "") or ""
+        advice = _ADVICE.get(
+            code.removeprefix("SQLITE_").split("_")[0], f"{error.orig}: try again, or open a backup copy"
+        )
+        raise ProjectError(f"{name}: {advice}") from error
+    except PermissionError as error:
+        raise ProjectError(f"{name}: {_ADVICE['READONLY']}") from error
+    except OSError as error:
+        raise ProjectError(
+            f"{name}: {error.strerror or error}: check the drive and the folder, and try again"
+        ) from error
+
+
+def take_lock(path: Path) -> FileLock:
+    """Become the one writer of a project, until ``release``.
+
+    The lock belongs to the process that holds it, so that it is free again however that process ends. The file
+    ``<project>.lock`` stays behind: removing it would let two writers in.
+    """
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0, thread_local=False)
+    try:
+        with translated(path):
+            lock.acquire()
+    except Timeout:
+        raise ProjectError(
+            f"{path} is open for writing in another window or program: close it there, or open it read-only here"
+        ) from None
+    except NotImplementedError:
+        raise ProjectError(
+            f"{path}: this drive cannot lock files: copy the project to a local drive, or open it read-only"
+        ) from None
+    return lock
+
+
+def _prepare(connection: sqlite3.Connection, *, writable: bool) -> None:
+    # Transactions are begun by us: the driver would begin them only at the first write, after what was read for it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA cache_size=-65536")
+    if writable:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+    else:
+        cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def _engine(url: str, *, writable: bool, memory: bool = False) -> Engine:
+    if memory:
+        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    else:
+        engine = create_engine(url, pool_size=4, max_overflow=-1, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
+        _prepare(connection, writable=writable)
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def set_durable(connection: Connection, durable: bool) -> None:
+    """Say, between transactions, whether commits wait for the disk: only then do they outlive a power cut."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+
+
+def _url(path: Path, query: str) -> str:
+    return f"sqlite:///file:{quote(path.resolve().as_posix())}?{query}&uri=true"
+
+
+def create_file(path: Path | None, created: str) -> Engine:
+    """Write the tables of a new project; None keeps it in memory."""
+    engine = _engine("sqlite://" if path is None else _url(path, "mode=rwc"), writable=True, memory=path is None)
+    with translated(path), engine.begin() as connection:
+        connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+        metadata.create_all(connection)
+        connection.execute(
+            meta.insert(), [{"key": "format", "value": str(FORMAT)}, {"key": "created", "value": created}]
+        )
+    return engine
+
+
+def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
+    """Open a project file, and say in which folder its copy lies, if reading it took one.
+
+    A database whose folder cannot be written is read as it is; were grades left in its write-ahead log by a program
+    that was killed, a copy is read, since SQLite cannot read such a log in place.
+    """
+    if not path.is_file():
+        raise ProjectError(f"{path}: there is no such project file: check the name, or make a new project")
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    if not read_only:
+        if not writable:
+            raise ProjectError(f"{path}: {_ADVICE['READONLY']}")
+        return _checked(_engine(_url(path, "mode=rw"), writable=True), path), None
+    if writable:
+        # SQLite itself must write beside the file, be it only the index of the log; the connection refuses the rest.
+        return _checked(_engine(_url(path, "mode=rw"), writable=False), path), None
+    log = path.with_name(path.name + "-wal")
+    if not log.is_file():
+        return _checked(_engine(_url(path, "mode=ro&immutable=1"), writable=False), path), None
+    with contextlib.suppress(ProjectError):
+        return _checked(_engine(_url(path, "mode=ro"), writable=False), path), None
+    folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
+    try:
+        with translated(path):
+            copy = Path(shutil.copyfile(path, folder / path.name))
+            shutil.copyfile(log, folder / log.name)
+        return _checked(_engine(_url(copy, "mode=rw"), writable=False), path), folder
+    except ProjectError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _checked(engine: Engine, path: Path) -> Engine:
+    """Make sure that this is a project, of a format that can be read, and whole."""
+    try:
+        with translated(path), engine.connect() as connection:
+            if connection.exec_driver_sql("PRAGMA application_id").scalar() != APPLICATION_ID:
+                raise ProjectError(f"{path}: {_ADVICE['NOTADB']}")
+            written = int(connection.execute(select(meta.c.value).where(meta.c.key == "format")).scalar() or 0)
+            if written > FORMAT:
+                raise ProjectError(
+                    f"{path} was written by a newer DeepLense (project format {written}, this one reads up to"
+                    f" {FORMAT}): update DeepLense to open it"
+                )
+            if (
+                path.stat().st_size <= _CHECKED_BYTES
+                and connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok"
+            ):
+                raise ProjectError(f"{path}: {_ADVICE['CORRUPT']}")
+    except ProjectError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def copy_database(engine: Engine, path: Path) -> None:
+    """Write a complete copy of the database to a new file, while it is in use."""
+    partial = path.with_name(f".{path.name}.partial")
+    with translated(path), engine.connect() as connection:
+        source = connection.connection.driver_connection
+        assert isinstance(source, sqlite3.Connection)
+        target = sqlite3.connect(partial)
+        try:
+            source.backup(target)
+        except sqlite3.Error as error:
+            partial.unlink(missing_ok=True)
+            raise OSError(0, str(error)) from error
+        finally:
+            target.close()
+        os.replace(partial, path)
