@@ -1,0 +1,221 @@
+"""Scoring stamps with a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.device import autocast, batch_size, pick_device
+from engine.errors import ModelError
+from engine.models.build import Committee, Network, build_network
+from engine.models.card import calibrated, load_card, sigmoid, weights_path
+from engine.models.library import model_folder
+from engine.models.preprocess import prepare
+from engine.types import Cutouts, FloatArray, ModelCard, Scores
+
+ANY = ("any",)
+VIEWS = {1: (0,), 2: (0, 5), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3, 4, 5, 6, 7)}
+"""Which of the eight views of a square (quarter turns, mirrored from 4 on) are averaged for a number of views."""
+
+
+class Classifier:
+    """A trained network with its card, on a device.
+
+    ``network`` takes what ``prepared`` makes of pixels; ``note`` tells what had to be changed to go on (a smaller
+    batch, the CPU), or is empty.
+    """
+
+    def __init__(self, card: ModelCard, network: Network | Committee, device: torch.device) -> None:
+        self.card = card
+        self.network = network.to(device).eval()
+        self.device = device
+        self.note = ""
+        self._batch = 0
+
+    def score(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
+        """Score stamps: the mean logit over views and members, calibrated; its spread is that of their scores.
+
+        A stamp without any data scores 0.
+
+        Parameters
+        ----------
+        views : 1, 2, 4 or 8 of the views of a square that are averaged
+
+        Raises
+        ------
+        ModelError
+            Stamps of another size, pixel scale or bands than the model takes; or of several bands for a model that
+            scores one (choose a band, or ``score_bands``).
+        """
+        self._check(cutouts)
+        if self.card.bands == ANY and len(cutouts.bands) > 1:
+            raise ModelError(
+                f"the model {self.card.name} scores one band, the stamps have {', '.join(cutouts.bands)}: choose one"
+            )
+        self._check_binary()
+        return self._scores(self._view_logits(cutouts.pixels, views)[..., 0], _seen(cutouts.pixels))
+
+    def score_bands(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
+        """Score stamps of several bands with a model of any one: the mean logit over the bands that have data.
+
+        The spread is over bands, views and members alike. A model of named bands scores as ``score`` does.
+        """
+        if self.card.bands != ANY:
+            return self.score(cutouts, views=views)
+        self._check(cutouts)
+        self._check_binary()
+        n, scales, bands, size, _ = cutouts.pixels.shape
+        single = cutouts.pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
+        seen = _seen(single).reshape(n, bands)
+        logits = self._view_logits(single, views)[..., 0].reshape(-1, n, bands)
+        return self._scores(np.moveaxis(logits, 2, 0).reshape(-1, n), seen.T.repeat(len(logits), 0))
+
+    def probabilities(self, cutouts: Cutouts, *, views: int = 1) -> NDArray[np.float64]:
+        """Probability of each class (n, class); the rows of stamps without any data are NaN."""
+        self._check(cutouts)
+        logits = self._view_logits(cutouts.pixels, views).mean(0)
+        if logits.shape[1] == 1:
+            lens = calibrated(logits[:, 0], self.card.calibration)
+            found = np.stack([1 - lens, lens], 1)
+        else:
+            raised = np.exp(logits - logits.max(1, keepdims=True))
+            found = raised / raised.sum(1, keepdims=True)
+        found[~_seen(cutouts.pixels)] = np.nan
+        return np.asarray(found)
+
+    def logits(self, pixels: FloatArray) -> NDArray[np.float64]:
+        """The network's own logits, (n,) for two classes and (n, class) for more, of (n, scale, band, y, x) pixels."""
+        logits = self._view_logits(pixels, 1).mean(0)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def prepared(self, pixels: FloatArray) -> Tensor:
+        """What the network sees of pixels (n, scale, band, y, x): (n, scale, channel, y, x) on the device."""
+        return torch.from_numpy(prepare(pixels, self.card.channels)).to(self.device)
+
+    def _view_logits(self, pixels: FloatArray, views: int) -> NDArray[np.float64]:
+        """Logits (member * view, n, outputs), in batches that fit the memory."""
+        if views not in VIEWS:
+            raise ModelError(f"{views} views are not possible: choose 1, 2, 4 or 8")
+        if not len(pixels):
+            return np.zeros((1, 0, 1 if len(self.card.classes) == 2 else len(self.card.classes)))
+        stamps = prepare(pixels, self.card.channels)
+        self._batch = self._batch or batch_size(self.device, stamps[0].size)
+        found, first = [], 0
+        while first < len(stamps):
+            try:
+                found.append(self._batch_logits(stamps[first : first + self._batch], VIEWS[views]))
+            except torch.OutOfMemoryError:
+                self._retreat()
+                continue
+            first += self._batch
+        return np.concatenate(found, 1)
+
+    def _batch_logits(self, stamps: FloatArray, views: Sequence[int]) -> NDArray[np.float64]:
+        with torch.inference_mode(), autocast(self.device):
+            batch = torch.from_numpy(stamps).to(self.device)
+            found = []
+            for number in views:
+                seen = view(batch, number)
+                members = self.network.member_logits if isinstance(self.network, Committee) else None
+                found.append(self.network(seen)[None] if members is None else members(seen))
+            return torch.cat(found).double().cpu().numpy()
+
+    def _retreat(self) -> None:
+        """Halve the batch; where one stamp is still too much for the accelerator, go on without it."""
+        if self._batch > 1:
+            self._batch //= 2
+            self.note = f"out of memory on {self.device}: going on with batches of {self._batch}"
+        elif self.device.type != "cpu":
+            self.note = f"out of memory on {self.device}: going on with the CPU"
+            self.device = torch.device("cpu")
+            self.network = self.network.to(self.device)
+            self._batch = 0
+        else:
+            raise ModelError(f"not enough memory to score one stamp with {self.card.name}: close other programs")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _scores(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> Scores:
+        """Scores of logits (opinion, n), of those opinions that saw anything: ``seen`` is (n,) or (opinion, n)."""
+        weight = np.broadcast_to(seen, logits.shape).astype(np.float64)
+        count = np.maximum(weight.sum(0), 1)
+        mean = (weight * logits).sum(0) / count
+        each = calibrated(logits, self.card.calibration)
+        average = (weight * each).sum(0) / count
+        spread = np.sqrt((weight * (each - average) ** 2).sum(0) / count)
+        blind = weight.sum(0) == 0
+        score, raw = calibrated(mean, self.card.calibration), sigmoid(mean)
+        return Scores(np.where(blind, 0.0, score), np.where(blind, 0.0, raw), spread)
+
+    def _check(self, cutouts: Cutouts) -> None:
+        card = self.card
+        if cutouts.pixels.shape[-1] != card.size:
+            raise ModelError(
+                f"the model {card.name} takes stamps of {card.size} px, not {cutouts.pixels.shape[-1]}: cut anew"
+            )
+        scales = cutouts.pixel_scales
+        if len(scales) != len(card.pixel_scales) or not np.allclose(scales, card.pixel_scales, rtol=1e-3):
+            wanted, given = (" and ".join(f'{s:g}"' for s in values) for values in (card.pixel_scales, scales))
+            raise ModelError(f"the model {card.name} takes pixels of {wanted}, not {given}: cut the stamps anew")
+        if card.bands not in (ANY, cutouts.bands):
+            wanted, given = ", ".join(card.bands), ", ".join(cutouts.bands)
+            raise ModelError(f"the model {card.name} takes the bands {wanted}, in this order, not {given}: choose them")
+
+    def _check_binary(self) -> None:
+        if len(self.card.classes) != 2:
+            raise ModelError(
+                f"the model {self.card.name} tells {', '.join(self.card.classes)} apart: it gives no single score"
+            )
+
+
+def view(stamps: Tensor, number: int) -> Tensor:
+    """One of the eight views of a square: ``number % 4`` quarter turns, mirrored from 4 on; all scales alike."""
+    turned = torch.rot90(stamps, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def load_classifier(model: str | Path, *, device: str | None = None) -> Classifier:
+    """Load a model by its name in the library or its folder, once its weights were found to be those of its card.
+
+    Raises
+    ------
+    ModelError
+        No such model, or a card, weights and architecture that do not fit each other.
+    """
+    folder = model_folder(model)
+    card = load_card(folder)
+    network = build_network(
+        card.architecture,
+        in_channels=len(card.channels) * len(card.bands),
+        scales=len(card.pixel_scales),
+        classes=len(card.classes),
+        size=card.size,
+    )
+    try:
+        network.load_state_dict(read_weights(card, folder))
+    except RuntimeError as error:
+        raise ModelError(
+            f"the weights in {folder} do not fit the architecture {card.architecture} of the card: copy the model again"
+        ) from error
+    return Classifier(card, network, pick_device(device))
+
+
+def read_weights(card: ModelCard, folder: Path) -> dict[str, Tensor]:
+    """The tensors of a model, verified against its card, on the CPU; half precision widened to float32."""
+    path = weights_path(card, folder)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read ({error}): copy the model again") from error
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _seen(pixels: FloatArray) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(pixels).any((1, 2, 3, 4)))
