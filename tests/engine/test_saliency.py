@@ -1,0 +1,123 @@
+"""Saliency on small random networks: the shapes, the range, the bands, and that it leaves torch as it was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import ModelError
+from engine.interpret.saliency import METHODS, integrated_gradients
+from engine.models.build import build_network
+from engine.types import Cutouts, ModelCard
+
+
+@dataclass
+class TinyClassifier:
+    card: ModelCard
+    network: torch.nn.Module
+    device: torch.device
+
+
+def tiny(*, bands=("any",), classes=("not", "lens"), architecture="resnet10t") -> TinyClassifier:
+    torch.manual_seed(1)
+    card = ModelCard(
+        name="tiny",
+        architecture=architecture,
+        task="lens",
+        classes=classes,
+        bands=bands,
+        size=64,
+        pixel_scales=(0.14, 0.42),
+        channels=("stretch", "residual"),
+    )
+    channels = len(card.channels) * len(bands)
+    network = build_network(architecture, in_channels=channels, scales=2, classes=len(classes))
+    return TinyClassifier(card, network.eval(), torch.device("cpu"))
+
+
+def stamp(bands: int = 1, seed: int = 3) -> Cutouts:
+    y, x = np.mgrid[:64, :64] - 31.5
+    ring = 40 * np.exp(-((np.hypot(x, y) - 12) ** 2) / 8)
+    noise = np.random.default_rng(seed).normal(size=(1, 2, bands, 64, 64))
+    pixels = (ring + noise).astype(np.float32)
+    pixels.flags.writeable = False
+    return Cutouts(pixels, (0.14, 0.42), ("g", "r", "i")[:bands], np.zeros((1, 2)))
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    monkeypatch.setattr(integrated_gradients, "STEPS", 4)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> TinyClassifier:
+    return tiny()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_are_one_a_scale_between_0_and_1(classifier, name):
+    saliency = METHODS[name](classifier, stamp())
+    assert saliency.maps.shape == (2, 64, 64)
+    assert saliency.maps.dtype == np.float32
+    assert saliency.maps.min() >= 0
+    against = METHODS[name](classifier, stamp(), target="not")
+    assert max(saliency.maps.max(), against.maps.max()) == pytest.approx(1)
+    assert (saliency.method, saliency.target, saliency.model) == (name, "lens", classifier.card.key)
+    assert saliency.pixel_scales == (0.14, 0.42)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_bands_without_data_do_not_count(classifier, name):
+    three = stamp(bands=3)
+    pixels = three.pixels.copy()
+    pixels[:, :, 1:] = np.nan
+    only_first = Cutouts(pixels, three.pixel_scales, three.bands, three.positions)
+    alone = Cutouts(pixels[:, :, :1], three.pixel_scales, ("g",), three.positions)
+    averaged = METHODS[name](classifier, only_first).maps
+    np.testing.assert_allclose(averaged, METHODS[name](classifier, alone).maps, atol=1e-5)
+    assert METHODS[name](classifier, three).maps.shape == (2, 64, 64)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_two_classes_of_one_logit_are_told_apart(classifier, name):
+    lens, other = (METHODS[name](classifier, stamp(), target=target).maps for target in ("lens", "not"))
+    assert not np.allclose(lens, other)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_a_stamp_without_anything_gives_a_plain_map(classifier, name, value):
+    blank = stamp()
+    pixels = np.full_like(blank.pixels, value)
+    maps = METHODS[name](classifier, Cutouts(pixels, blank.pixel_scales, blank.bands, blank.positions)).maps
+    assert np.isfinite(maps).all()
+    assert maps.min() >= 0
+    assert maps.max() <= 1
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_committee_and_three_classes_of_named_bands(name):
+    committee = tiny(bands=("g", "r", "i"), classes=("no", "sphere", "vort"), architecture="resnet10t+resnet10t")
+    assert METHODS[name](committee, stamp(bands=3), target="sphere").target == "sphere"
+    with pytest.raises(ModelError, match="needs the bands g, r, i, not g"):
+        METHODS[name](committee, stamp(bands=1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_works_inside_inference_mode_and_leaves_torch_as_it_was(classifier, name):
+    with torch.inference_mode():
+        maps = METHODS[name](classifier, stamp()).maps
+        assert torch.is_inference_mode_enabled()
+    np.testing.assert_allclose(maps, METHODS[name](classifier, stamp()).maps, atol=1e-5)
+    assert torch.is_grad_enabled()
+    assert all(weight.grad is None for weight in classifier.network.parameters())
+
+
+def test_what_cannot_be_explained_is_said(classifier):
+    two = stamp()
+    doubled = Cutouts(np.repeat(two.pixels, 2, 0), two.pixel_scales, two.bands, np.zeros((2, 2)))
+    with pytest.raises(ModelError, match="one stamp at a time"):
+        METHODS["gradcam"](classifier, doubled)
+    with pytest.raises(ModelError, match="knows no class 'star': choose one of not, lens"):
+        METHODS["gradcam"](classifier, stamp(), target="star")
