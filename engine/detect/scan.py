@@ -5,8 +5,7 @@ sources already seen only those near a border that a later tile can see again.
 
 Every source gets one quick look; those that look promising get the eight of test-time views, whose mean is their
 score and whose spread its uncertainty (engine.detect.scoring). Both are calibrated alike, so they are comparable, the
-second being the less noisy; a source below the limit keeps the score of its one look and a spread of 0, which says
-"not looked at twice", not "certain".
+second being the less noisy; a spread of 0 says "looked at once", not "certain".
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class Tile:
     ) -> tuple[Detection, ...]:
         """Scored sources as detections of at least the wanted score, best first."""
         sky = self.mosaic.world(positions)
-        on_sky = np.isfinite(sky).all(axis=1, keepdims=True)[:, 0]
+        on_sky = np.isfinite(sky.sum(axis=1))
         order = [int(k) for k in np.argsort(-scores.score, kind="stable") if scores.score[k] >= self.request.min_score]
         return tuple(
             Detection(

@@ -19,7 +19,7 @@ class TinyClassifier:
     device: torch.device
 
 
-def tiny(*, bands=("any",), classes=("not", "lens"), architecture="resnet10t") -> TinyClassifier:
+def tiny(*, bands=("any",), classes=("not", "lens"), architecture="test_resnet") -> TinyClassifier:
     torch.manual_seed(1)
     card = ModelCard(
         name="tiny",
@@ -98,7 +98,7 @@ def test_a_stamp_without_anything_gives_a_plain_map(classifier, name, value):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_committee_and_three_classes_of_named_bands(name):
-    committee = tiny(bands=("g", "r", "i"), classes=("no", "sphere", "vort"), architecture="resnet10t+resnet10t")
+    committee = tiny(bands=("g", "r", "i"), classes=("no", "sphere", "vort"), architecture="test_resnet+test_resnet")
     assert METHODS[name](committee, stamp(bands=3), target="sphere").target == "sphere"
     with pytest.raises(ModelError, match="needs the bands g, r, i, not g"):
         METHODS[name](committee, stamp(bands=1))
