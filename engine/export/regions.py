@@ -1,0 +1,38 @@
+"""Catalogues as DS9 regions: circles coloured by grade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.types import Candidate
+
+_HEADER = """# Region file format: DS9 version 4.1
+global color=white width=1 font="helvetica 10 normal" select=1 edit=1 move=1 delete=1 include=1
+"""
+
+#: Colours that DS9 knows by name, by the first letter of the grade.
+COLOURS = {"A": "green", "B": "cyan", "C": "yellow", "X": "red"}
+_UNGRADED = "white"
+
+_RADIUS_ARCSEC = 3.0
+_RADIUS_PIXELS = 12.0
+
+
+def write_regions(rows: Sequence[Candidate], path: Path) -> None:
+    """Circles in ICRS degrees, or in image pixels, which DS9 counts from 1, where there is no WCS."""
+    lines = [_HEADER]
+    for row in rows:
+        if row.ra is None or row.dec is None:
+            circle = f"image;circle({row.x + 1:.2f},{row.y + 1:.2f},{_RADIUS_PIXELS:g})"
+        else:
+            circle = f'icrs;circle({row.ra:.7f},{row.dec:.7f},{_RADIUS_ARCSEC:g}")'
+        colour = COLOURS.get((row.grade or "")[:1], _UNGRADED)
+        lines.append(f"{circle} # color={colour} text={{{_label(row)}}} tag={{{row.grade or 'ungraded'}}}\n")
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _label(row: Candidate) -> str:
+    """Name, score, grade and note; without what would end the text of a region."""
+    parts = [row.name, f"{row.score:.3f}", row.grade or "", row.note]
+    return " ".join(" ".join(part.translate({ord("{"): "(", ord("}"): ")"}).split()) for part in parts if part)
