@@ -233,5 +233,5 @@ def open_section(path: Path, key: int | str) -> tuple[Any, Section]:
     """Open a compressed HDU for reading by region; the first of the two is to be closed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = fits.open(path, memmap=True)
+        file = fits.open(path, memmap=False)  # still by section; a map fails where BZERO is set
         return file, file[key].section

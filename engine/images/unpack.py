@@ -10,16 +10,14 @@ import shutil
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from engine.errors import ImageError
 
-_OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
+_OPENERS: dict[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
 }
 _ENOUGH = 16  # bytes that tell every format apart
 
