@@ -36,6 +36,16 @@ class Preferences:
         self.set("grader", name.strip())
 
     @property
+    def theme(self) -> str:
+        """The look of the window: dark, light or system."""
+        theme = str(self.get("theme") or "dark")
+        return theme if theme in ("dark", "light", "system") else "dark"
+
+    @theme.setter
+    def theme(self, name: str) -> None:
+        self.set("theme", name)
+
+    @property
     def folder(self) -> str:
         """The folder file dialogs open in."""
         return str(self.get("folder") or Path.home())

@@ -7,10 +7,10 @@ call its verbs. It runs in the GUI thread; what takes longer than a frame goes t
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from deeplense_gui import work
+from deeplense_gui.filters import Filters
 from deeplense_gui.jobs import JobHandle, Jobs, Reason
 from deeplense_gui.preferences import Preferences
-from engine.errors import EngineError, ImageError, ProjectError
+from engine.errors import EngineError
 from engine.types import Candidate, Changes, Mosaic, ScanRequest, Step
 
 GRADES = ("A", "B", "C", "X")
 PROJECT_SUFFIX = ".deeplense"
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which candidates the list shows, and in which order.
-
-    ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all.
-    """
-
-    order: str = "score"
-    descending: bool = True
-    grades: frozenset[str | None] | None = None
-    min_score: float | None = None
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +44,8 @@ class Session(QObject):
     new; ``selected(id | None)``; ``mosaic_opened(Mosaic | None)`` for the mosaic now shown; ``project_opened(Project |
     None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``overlays_toggled(bool)``;
     ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
-    ``Choice``; ``crashed(title, traceback)``; ``locate(path)`` when the user wants to find a missing mosaic.
+    ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    ``scale_wanted`` when they want to type a pixel scale.
     """
 
     changed = Signal(object)
@@ -70,7 +59,8 @@ class Session(QObject):
     scanning = Signal(bool)
     message = Signal(str, str, object)
     crashed = Signal(str, str)
-    locate = Signal(str)
+    locate = Signal(str, str)
+    scale_wanted = Signal()
 
     def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
         super().__init__(parent)
@@ -87,7 +77,11 @@ class Session(QObject):
         self.scan_job: JobHandle | None = None
         self._run: int | None = None
         self._ids: NDArray[np.int64] | None = None
-        self._classifiers: dict[str, Any] = {}
+        self._counts: dict[str | None, int] | None = None
+        self._options: dict[str, dict[str, Any]] = {}
+        self._endings: dict[int, Callable[[Any], None]] = {}
+        self._scan_next = False
+        self._models = work.Models()
         self._results: dict[int, Callable[[Any], None]] = {}
         self._selected_at = time.monotonic()
         self.jobs.stepped.connect(self._on_stepped)
@@ -101,33 +95,69 @@ class Session(QObject):
 
     # mosaics ------------------------------------------------------------------------------------------------------
 
-    def open_mosaic(self, paths: Sequence[Path | str], **options: Any) -> JobHandle:
+    def open_mosaic(self, paths: Sequence[Path | str], *, known_as: str | None = None, **options: Any) -> JobHandle:
         """Open one or several files as one mosaic, in the worker; ``mosaic_opened`` follows, or a message.
 
-        ``options`` are those of ``engine.images.mosaic.open_mosaic``.
+        ``options`` are those of ``engine.images.mosaic.open_mosaic``; ``known_as`` is the id under which the project
+        knows a mosaic that was moved.
         """
         files = [Path(path) for path in paths]
 
-        def job() -> Iterator[Step]:
-            from engine.images.mosaic import open_mosaic
+        def take(mosaic: Mosaic) -> None:
+            self._options[mosaic.id] = options
+            self._take_mosaic(mosaic)
 
-            yield Step(0, 1, note=files[0].name)
-            yield Step(1, 1, (open_mosaic(files, **options),))
+        kind = "open" if known_as is None else f"open {known_as}"
+        return self._ask(
+            f"Opening {files[0].name}", lambda: work.open_mosaic(files, known_as, options), take, kind=kind
+        )
 
-        handle = self.jobs.submit(f"Opening {files[0].name}", job, priority=True, kind="open", quiet=True)
-        self._results[handle.id] = self._take_mosaic
+    def _ask(
+        self, name: str, job: Callable[[], Iterator[Step]], take: Callable[[Any], None], *, kind: str
+    ) -> JobHandle:
+        """Submit an interactive job whose items go to ``take``."""
+        handle = self.jobs.submit(name, job, priority=True, kind=kind)
+        self._results[handle.id] = take
         return handle
 
     def _take_mosaic(self, mosaic: Mosaic) -> None:
         self.mosaics[mosaic.id] = mosaic
         self.preferences.remember_file(mosaic.paths)
-        self.show_mosaic(mosaic)
+        candidate = self.candidate()
+        if self.mosaic is None or candidate is None or candidate.mosaic == mosaic.id or not self._known(mosaic):
+            self.show_mosaic(mosaic)
         if self.project is None:
             beside = self._automatic_project(mosaic)
             if beside.exists():
                 self.open_project(beside)
+        if self._scan_next:
+            self._scan_next = False
+            self._scan_if_new(mosaic)
         for note in mosaic.notes:
             self.say(note)
+        if mosaic.pixel_scale is None:
+            self.say(
+                f"{mosaic.name} does not say how large its pixels are; stamps are taken pixel by pixel.",
+                "warning",
+                (Choice("Type the pixel scale…", self.scale_wanted.emit),),
+            )
+
+    def _known(self, mosaic: Mosaic) -> bool:
+        return self.project is not None and any(entry.id == mosaic.id for entry in self.project.mosaics())
+
+    def list_images(self, path: Path, take: Callable[[list[Any]], None]) -> JobHandle:
+        """List the images of a file in the worker, and hand the list to ``take``."""
+        return self._ask(f"Reading {path.name}", lambda: work.list_images(path), take, kind="list")
+
+    def open_demo(self) -> JobHandle:
+        """Make the demo field (or take it from the cache), open it, and scan it."""
+        handle = self.jobs.submit("Preparing the demo field", work.demo, kind="demo")
+        self._endings[handle.id] = self._take_demo
+        return handle
+
+    def _take_demo(self, paths: Sequence[Path]) -> None:
+        self._scan_next = True
+        self.open_mosaic(paths)
 
     def show_mosaic(self, mosaic: Mosaic | None) -> None:
         """Make a mosaic the one shown."""
@@ -180,36 +210,26 @@ class Session(QObject):
 
     def save_project_as(self, path: Path | str) -> bool:
         """Copy the project to another file and go on there."""
-        from engine.catalogue.store import Project
-
         if self.project is None:
             return False
-        old, new = Path(self.project.path), Path(path)
-        if old.resolve() == new.resolve():
-            return True
-        self.stop_scan()
-        self._remember_place()
-        self.project.close()
         try:
-            shutil.copyfile(old, new)
-            self.project = Project.open(new)
-        except (OSError, ProjectError) as error:
-            self.project = Project.open(old)
-            self.say(f"The project could not be saved as {new}: {error}. It stays at {old}.", "error")
+            copy = self.project.save_as(path)
+        except EngineError as error:
+            self.say(str(error), "error")
             return False
-        self.preferences.remember_project(new)
-        self.project_opened.emit(self.project)
-        return True
+        return self.open_project(copy)
 
     def close_project(self) -> None:
         """Close the project; every grade is on disk already."""
-        self.stop_scan()
         if self.project is None:
             return
+        if self.scan_job is not None:
+            self.jobs.cancel(self.scan_job)
+            self._end_scan(Reason.CANCELLED.value)
         self._remember_place()
         self.project.close()
         self.project = None
-        self._ids = None
+        self._forget_list()
         self.select(None)
         self.project_opened.emit(None)
 
@@ -221,16 +241,9 @@ class Session(QObject):
             return False
         self.close_project()
         self.project = project
-        self._ids = None
+        self._forget_list()
         self.preferences.remember_project(Path(project.path))
-        stored = project.setting("filters") or {}
-        self.filters = Filters(
-            order=stored.get("order", "score"),
-            descending=stored.get("descending", True),
-            grades=None if stored.get("grades") is None else frozenset(stored["grades"]),
-            min_score=stored.get("min_score"),
-            text=stored.get("text", ""),
-        )
+        self.filters = Filters.restored(project.setting("filters"))
         self.project_opened.emit(project)
         self.filtered.emit()
         self._reopen_mosaics()
@@ -241,36 +254,30 @@ class Session(QObject):
 
     def _reopen_mosaics(self) -> None:
         """Open the mosaics of the project again; name those that are gone, and let the user find them."""
+        options = self.project.setting("open_options") or {}
         for entry in self.project.mosaics():
             if entry.id in self.mosaics:
                 continue
             missing = [path for path in entry.paths if not Path(path).exists()]
             if missing:
                 self.say(
-                    f"{missing[0]} is no longer there: grades and scores are, its pixels are not.",
+                    f"{missing[0]} is no longer there. The grades and scores are, its pixels are not.",
                     "warning",
-                    (Choice("Locate…", lambda name=missing[0]: self.locate.emit(str(name))),),
+                    (Choice("Locate…", partial(self.locate.emit, entry.id, str(missing[0]))),),
                 )
             else:
-                self.open_mosaic(entry.paths)
+                self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+
+    def relocate(self, mosaic_id: str, paths: Sequence[Path | str]) -> None:
+        """Open a mosaic that was moved from where it is now, as the one the project knows."""
+        options = {} if self.project is None else (self.project.setting("open_options") or {}).get(mosaic_id, {})
+        self.open_mosaic(paths, known_as=mosaic_id, **options)
 
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""
-        if self.read_only:
-            return
-        filters = self.filters
-        grades = None if filters.grades is None else sorted(filters.grades, key=lambda grade: grade or "")
-        self.project.set_setting("selection", self.selection)
-        self.project.set_setting(
-            "filters",
-            {
-                "order": filters.order,
-                "descending": filters.descending,
-                "grades": grades,
-                "min_score": filters.min_score,
-                "text": filters.text,
-            },
-        )
+        if not self.read_only:
+            self.project.set_setting("selection", self.selection)
+            self.project.set_setting("filters", self.filters.stored())
 
     # scanning -----------------------------------------------------------------------------------------------------
 
@@ -284,30 +291,28 @@ class Session(QObject):
         if not self.can_scan or self.mosaic is None or not self._ensure_project(self.mosaic):
             return None
         request = ScanRequest(mosaic=self.mosaic, model=self.model)
-
-        def job() -> Iterator[Step]:
-            from engine.detect.scan import scan
-
-            yield Step(0, 0, note="Loading the lens finder")
-            yield from scan(request, self._classifier(request.model))
-
-        card = self.card(request.model)
-        self.project.add_mosaic(request.mosaic)
-        self._run = self.project.start_run(
-            request.mosaic, card.key, {"threshold": request.threshold, "min_score": request.min_score}
-        )
-        self.scan_job = self.jobs.submit(f"Scanning {request.mosaic.name}", job)
+        try:
+            card = work.card(request.model)
+            settings = {"threshold": request.threshold, "min_score": request.min_score}
+            self._run = self.project.start_run(request.mosaic, card.key, settings)
+            options = self.project.setting("open_options") or {}
+            self.project.set_setting("open_options", options | {request.mosaic.id: self._options[request.mosaic.id]})
+        except EngineError as error:
+            self.say(str(error), "error")
+            return None
+        self.scan_job = self.jobs.submit(f"Scanning {request.mosaic.name}", lambda: self._models.scan(request))
         self.scanning.emit(True)
         return self.scan_job
 
     def stop_scan(self) -> None:
         """Cancel the scan; what it found so far stays."""
         if self.scan_job is not None:
-            job, run = self.scan_job, self._run
-            self.scan_job = self._run = None
-            self.jobs.cancel(job)
-            self.project.finish_run(run, Reason.CANCELLED.value)
-            self.scanning.emit(False)
+            self.jobs.cancel(self.scan_job)
+
+    def _end_scan(self, state: str) -> None:
+        run, self._run, self.scan_job = self._run, None, None
+        self._write(lambda: self.project.finish_run(run, state))
+        self.scanning.emit(False)
 
     def _ensure_project(self, mosaic: Mosaic) -> bool:
         """Make sure a writable project is open: a scan never happens into nothing."""
@@ -318,34 +323,16 @@ class Session(QObject):
         path = self._automatic_project(mosaic)
         return self.open_project(path) if path.exists() else self.new_project(path)
 
-    def card(self, name: str) -> Any:
-        """The card of a model of the library, by name."""
-        from engine.models.library import list_models
-
-        cards = {card.name: card for card in list_models()}
-        if name not in cards:
-            from engine.errors import ModelError
-
-            raise ModelError(f"There is no model called {name}. Known: {', '.join(sorted(cards)) or 'none'}.")
-        return cards[name]
-
-    def _classifier(self, name: str) -> Any:
-        """The loaded model; only ever called in the worker, which is where torch is imported."""
-        if name not in self._classifiers:
-            from engine.models.predict import load_classifier
-
-            self._classifiers[name] = load_classifier(name)
-        return self._classifiers[name]
-
     def warm_up(self) -> None:
         """Import torch and load the finder in the worker, while the user looks around."""
+        self.jobs.submit("Loading the lens finder", lambda: self._models.warm_up(self.model), quiet=True)
 
-        def job() -> Iterator[Step]:
-            yield Step(0, 1)
-            self._classifier(self.model)
-            yield Step(1, 1)
-
-        self.jobs.submit("Loading the lens finder", job, quiet=True)
+    def _scan_if_new(self, mosaic: Mosaic) -> None:
+        """Scan, unless this very model has scanned this mosaic to its end before."""
+        runs = [] if self.project is None else self.project.runs()
+        key = work.card(self.model).key
+        if not any((run.mosaic, run.model, run.state) == (mosaic.id, key, Reason.DONE.value) for run in runs):
+            self.scan()
 
     # the list -----------------------------------------------------------------------------------------------------
 
@@ -357,24 +344,24 @@ class Session(QObject):
             self._ids = self._query(self.filters)
         return self._ids
 
+    def counts(self) -> dict[str | None, int]:
+        """How many candidates of the project have each grade; None counts those without."""
+        if self._counts is None:
+            self._counts = {} if self.project is None else dict(self.project.counts())
+        return self._counts
+
+    def _forget_list(self) -> None:
+        self._ids = self._counts = None
+
     def _query(self, filters: Filters) -> NDArray[np.int64]:
-        return np.asarray(
-            self.project.ids(
-                order=filters.order,
-                descending=filters.descending,
-                grades=None if filters.grades is None else set(filters.grades),
-                min_score=filters.min_score,
-                text=filters.text or None,
-            ),
-            np.int64,
-        )
+        return np.asarray(self.project.ids(**filters.query()), np.int64)
 
     def set_filters(self, **values: Any) -> None:
         """Change order or filter of the list (fields of ``Filters``)."""
         filters = replace(self.filters, **values)
         if filters != self.filters:
             self.filters = filters
-            self._ids = None
+            self._forget_list()
             self.filtered.emit()
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:
@@ -481,7 +468,7 @@ class Session(QObject):
         return changes
 
     def _announce(self, changes: Changes) -> None:
-        self._ids = None
+        self._forget_list()
         self.changed.emit(changes)
 
     # looking closer -----------------------------------------------------------------------------------------------
@@ -497,22 +484,13 @@ class Session(QObject):
         if candidate is None or mosaic is None:
             return None
         model = self.model
-
-        def job() -> Iterator[Step]:
-            from engine.images.cutouts import cut
-            from engine.interpret.saliency import METHODS
-
-            yield Step(0, 1)
-            classifier = self._classifier(model)
-            card = classifier.card
-            at = np.array([[candidate.x, candidate.y]])
-            cutouts = cut(mosaic, at, size=card.size, pixel_scales=card.pixel_scales)
-            yield Step(1, 1, (METHODS[method](classifier, cutouts),))
-
-        handle = self.jobs.submit(f"Explaining {candidate.name}", job, priority=True, kind="explain", quiet=True)
-        self._results[handle.id] = lambda saliency: self.explained.emit(candidate.id, saliency)
         self.explaining.emit(candidate.id, method)
-        return handle
+        return self._ask(
+            f"Explaining {candidate.name}",
+            lambda: self._models.explain(mosaic, candidate, model, method),
+            lambda saliency: self.explained.emit(candidate.id, saliency),
+            kind="explain",
+        )
 
     def toggle_overlays(self) -> None:
         """Hide or show everything drawn over the pixels."""
@@ -527,16 +505,8 @@ class Session(QObject):
             return None
         path = Path(path)
         rows = self.rows(self.ids() if filtered else self._query(Filters()))
-
-        def job() -> Iterator[Step]:
-            from engine.export import write_catalogue
-
-            yield Step(0, len(rows), note=path.name)
-            write_catalogue(rows, path)
-            yield Step(len(rows), len(rows), (path,))
-
-        handle = self.jobs.submit(f"Exporting {path.name}", job, kind="export")
-        self._results[handle.id] = lambda _: self.say(f"{len(rows):,} candidates written to {path}.")
+        handle = self.jobs.submit(f"Exporting {path.name}", lambda: work.export_catalogue(rows, path), kind="export")
+        self._endings[handle.id] = lambda _: self.say(f"{len(rows):,} candidates written to {path}")
         return handle
 
     # jobs ---------------------------------------------------------------------------------------------------------
@@ -546,26 +516,29 @@ class Session(QObject):
             if step.items:
                 run = self._run
                 self._write(lambda: self.project.add(run, step.items))
+                if self.selection is None and len(self.ids()):
+                    self.select(int(self.ids()[0]))
         elif job.id in self._results:
             for item in step.items:
                 self._results[job.id](item)
 
     def _on_finished(self, job: JobHandle, reason: Reason, error: Exception | None) -> None:
         self._results.pop(job.id, None)
+        ending = self._endings.pop(job.id, None)
         if job is self.scan_job:
-            self.project.finish_run(self._run, reason.value)
-            self.scan_job = self._run = None
-            self.scanning.emit(False)
+            self._end_scan(reason.value)
             if reason is Reason.DONE:
                 self._finish_scan()
-        if isinstance(error, ImageError | EngineError):
+        elif reason is Reason.DONE and ending is not None:
+            ending(job.result)
+        if isinstance(error, EngineError):
             self.say(str(error), "error")
         elif error is not None:
             self.crashed.emit(job.name, job.traceback)
 
     def _finish_scan(self) -> None:
         count = len(self.ids())
-        self.say(f"Scan finished: {count:,} candidates." if count else "Scan finished: no source was found.")
+        self.say(f"Scan finished: {count:,} candidates" if count else "Scan finished: no source was found")
         if self.selection is None and count:
             self.select(int(self.ids()[0]))
 

@@ -1,0 +1,1 @@
+"""Dialogs and notices: what the window asks and tells."""

@@ -1,0 +1,37 @@
+"""The panels of the window: each one QWidget that takes the session; a new one is one line here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from PySide6.QtWidgets import QWidget
+
+from deeplense_gui.panels.candidates import CandidatesPanel
+from deeplense_gui.panels.inspector import InspectorPanel
+from deeplense_gui.panels.jobs import JobsPanel
+from deeplense_gui.panels.mosaic import MosaicPanel
+from deeplense_gui.panels.vetting import VettingPanel
+
+
+class Panel(NamedTuple):
+    """A panel: its id (object name, settings), title, area of the window, and class.
+
+    ``area`` is "centre" (exactly one), "right" or "bottom"; panels of one area stand under or beside each other, those
+    ``tabbed`` share the place of the one before. ``shown`` says whether it is open at first.
+    """
+
+    id: str
+    title: str
+    area: str
+    widget: type[QWidget]
+    tabbed: bool = False
+    shown: bool = True
+
+
+PANELS: tuple[Panel, ...] = (
+    Panel("mosaic", "Mosaic", "centre", MosaicPanel),
+    Panel("inspector", "Inspector", "right", InspectorPanel),
+    Panel("vetting", "Grade", "right", VettingPanel),
+    Panel("candidates", "Candidates", "bottom", CandidatesPanel),
+    Panel("jobs", "Jobs", "bottom", JobsPanel, tabbed=True),
+)

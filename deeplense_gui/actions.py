@@ -1,0 +1,206 @@
+"""Every command once: menus, toolbar, context menus, the shortcut sheet and the tests read this table.
+
+A verb takes the main window; what belongs to the state goes straight on to its ``session``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deeplense_gui.session import GRADES, Session
+
+if TYPE_CHECKING:
+    from deeplense_gui.main_window import MainWindow
+
+Verb = Callable[["MainWindow"], Any]
+Condition = Callable[[Session], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A command: ``keys`` are tried in the portable notation of QKeySequence, the first is shown.
+
+    ``enabled`` says when it applies; ``toolbar`` puts it there too; ``menu`` is the title it stands under.
+    """
+
+    id: str
+    text: str
+    keys: tuple[str, ...]
+    verb: Verb
+    tip: str
+    menu: str
+    icon: str = ""
+    enabled: Condition = lambda session: True
+    toolbar: bool = False
+    separator: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key that is shown, "" for none."""
+        return self.keys[0] if self.keys else ""
+
+
+def _has_mosaic(session: Session) -> bool:
+    return session.mosaic is not None
+
+
+def _has_project(session: Session) -> bool:
+    return session.project is not None
+
+
+def _has_candidates(session: Session) -> bool:
+    return len(session.ids()) > 0
+
+
+def _has_selection(session: Session) -> bool:
+    return session.selection is not None
+
+
+def _can_undo(session: Session) -> bool:
+    return not session.read_only and session.project.undo_text is not None
+
+
+def _can_redo(session: Session) -> bool:
+    return not session.read_only and session.project.redo_text is not None
+
+
+GRADE_MEANING = {
+    "A": "certain lens",
+    "B": "probable lens",
+    "C": "possible lens",
+    "X": "not a lens",
+}
+
+
+def _grade_action(letter: str) -> Action:
+    return Action(
+        f"grade.{letter.lower()}",
+        f"Grade {letter}: {GRADE_MEANING[letter]}",
+        (letter,),
+        lambda window: window.session.grade(letter),
+        f"Grade the selected candidate {letter} ({GRADE_MEANING[letter]}) and go to the next without a grade",
+        "Grade",
+        "grade",
+        lambda session: session.can_grade,
+    )
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "file.open", "Open mosaic…", ("Ctrl+O",), lambda window: window.ask_mosaic(),
+        "Open a survey mosaic: FITS or HDF5, one file or one a band", "File", "open", toolbar=True,
+    ),
+    Action(
+        "file.open_project", "Open project…", ("Ctrl+Shift+O",), lambda window: window.ask_project(),
+        "Open a project and go on where you were", "File", "project",
+    ),
+    Action(
+        "file.new_project", "New project…", ("Ctrl+Shift+N",), lambda window: window.ask_new_project(),
+        "Start an empty project file", "File",
+    ),
+    Action(
+        "file.save_as", "Save project as…", ("Ctrl+Shift+S",), lambda window: window.ask_save_as(),
+        "Copy the project to another file and go on there; every grade is saved already", "File",
+        enabled=_has_project,
+    ),
+    Action(
+        "file.export", "Export catalogue…", ("Ctrl+E",), lambda window: window.ask_export(),
+        "Write the candidates as CSV, ECSV, FITS, VOTable, Parquet, DS9 regions or a training set", "File", "export",
+        enabled=_has_candidates, toolbar=True, separator=True,
+    ),
+    Action(
+        "file.demo", "Open the demo", (), lambda window: window.session.open_demo(),
+        "Make a simulated survey field with known lenses, open it and scan it", "File", "demo", separator=True,
+    ),
+    Action(
+        "file.preferences", "Preferences…", ("Ctrl+,",), lambda window: window.ask_preferences(),
+        "The name your grades are signed with, and the look of the window", "File",
+    ),
+    Action(
+        "file.quit", "Quit", ("Ctrl+Q",), lambda window: window.close(),
+        "Close the window; everything is saved already", "File", separator=True,
+    ),
+    Action(
+        "edit.undo", "Undo", ("Ctrl+Z",), lambda window: window.session.undo(),
+        "Take the last grade or note back", "Edit", "undo", _can_undo, toolbar=True,
+    ),
+    Action(
+        "edit.redo", "Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), lambda window: window.session.redo(),
+        "Do again what was undone", "Edit", "redo", _can_redo, toolbar=True,
+    ),
+    Action(
+        "edit.find", "Filter by text", ("Ctrl+F", "/"), lambda window: window.focus_filter(),
+        "Show only the candidates whose name or note holds a text", "Edit", "filter", _has_project, separator=True,
+    ),
+    Action(
+        "scan.start", "Scan", ("F5", "Ctrl+R"), lambda window: window.session.scan(),
+        "Find and score every source of the mosaic; the best candidates come first", "Scan", "scan",
+        lambda session: session.can_scan, toolbar=True,
+    ),
+    Action(
+        "scan.stop", "Stop the scan", ("Ctrl+.",), lambda window: window.session.stop_scan(),
+        "Stop the scan; what it found so far stays", "Scan", "stop", lambda session: session.scan_job is not None,
+        toolbar=True,
+    ),
+    Action(
+        "scan.scale", "Pixel scale…", (), lambda window: window.ask_pixel_scale(),
+        "Type the pixel scale of a mosaic that does not state it", "Scan", "", _has_mosaic, separator=True,
+    ),
+    Action(
+        "image.chooser", "Choose image in file…", (), lambda window: window.ask_image(),
+        "Show another HDU or dataset of the open file", "Scan", "", _has_mosaic,
+    ),
+    *(_grade_action(letter) for letter in GRADES),
+    Action(
+        "grade.clear", "Take the grade back", ("U", "Backspace"), lambda window: window.session.grade(None),
+        "Take the grade of the selected candidate back", "Grade", "", lambda session: session.can_grade,
+    ),
+    Action(
+        "grade.note", "Write a note", ("N",), lambda window: window.focus_note(),
+        "Write a note to the selected candidate; Enter keeps it", "Grade", "note", lambda session: session.can_grade,
+    ),
+    Action(
+        "go.next", "Next candidate", ("Right", "Space"), lambda window: window.session.step_selection(1),
+        "Go one down in the list", "Grade", "next", _has_candidates, separator=True,
+    ),
+    Action(
+        "go.previous", "Previous candidate", ("Left", "Shift+Space"), lambda window: window.session.step_selection(-1),
+        "Go one up in the list", "Grade", "previous", _has_candidates,
+    ),
+    Action(
+        "go.ungraded", "Next without a grade", ("G",), lambda window: window.session.next_ungraded(),
+        "Go to the next candidate that has no grade yet", "Grade", "", _has_candidates,
+    ),
+    Action(
+        "explain.gradcam", "Explain: Grad-CAM", ("E",), lambda window: window.session.explain("gradcam"),
+        "Show which parts of the stamp made the score", "View", "saliency", _has_selection,
+    ),
+    Action(
+        "explain.gradients", "Explain: integrated gradients", ("Shift+E",),
+        lambda window: window.session.explain("integrated_gradients"),
+        "Show which pixels made the score; slower, and finer", "View", "saliency", _has_selection,
+    ),
+    Action(
+        "view.overlays", "Hide or show overlays", ("H",), lambda window: window.session.toggle_overlays(),
+        "Hide circles, labels and saliency to see the pixels alone", "View", "overlays", separator=True, toolbar=True,
+    ),
+    Action(
+        "view.full_screen", "Full screen", ("F11",), lambda window: window.toggle_full_screen(),
+        "Give the whole screen to the window", "View",
+    ),
+    Action(
+        "view.layout", "Reset the layout", (), lambda window: window.reset_layout(),
+        "Put every panel back to where it was at first", "View",
+    ),
+    Action(
+        "help.shortcuts", "Keyboard shortcuts", ("F1", "?"), lambda window: window.show_shortcuts(),
+        "All commands and their keys", "Help", "help",
+    ),
+    Action(
+        "help.about", "About DeepLense", (), lambda window: window.show_about(),
+        "Version, licence and the model in use", "Help",
+    ),
+)  # fmt: skip
+MENUS = ("File", "Edit", "Scan", "Grade", "View", "Help")

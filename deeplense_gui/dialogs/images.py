@@ -1,0 +1,89 @@
+"""Which image of a file, and how large its pixels are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+COMMON = "0.05 HST ACS · 0.1 Euclid VIS · 0.168 HSC · 0.187 CFHT · 0.2 LSST, KiDS · 0.262 DECaLS, DES · 0.396 SDSS"
+
+
+class ImageDialog(QDialog):
+    """A table of the images of a file; the chosen one is ``key()``: an HDU number or the name of a dataset."""
+
+    def __init__(self, name: str, images: Sequence[Any], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Choose an image")
+        self.resize(620, 320)
+        self._images = list(images)
+        self.table = QTableWidget(len(images), 4, objectName="images")
+        self.table.setHorizontalHeaderLabels(["Image", "Size", "Type", "Remark"])
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        self.table.horizontalHeader().setStretchLastSection(True)
+        for row, image in enumerate(self._images):
+            title = f"{image.key} {image.name}".strip() if isinstance(image.key, int) else str(image.key)
+            remark = " · ".join(part for part in ("picked at first" if image.picked else "", image.remark) if part)
+            for column, text in enumerate((title, " × ".join(map(str, image.shape)), image.dtype, remark)):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+            if image.picked:
+                self.table.selectRow(row)
+        self.table.resizeColumnsToContents()
+        self.table.doubleClicked.connect(self.accept)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(QLabel(f"Images in {name}:"))
+        column.addWidget(self.table, 1)
+        column.addWidget(buttons)
+
+    def key(self) -> int | str | None:
+        """HDU or dataset that was chosen."""
+        row = self.table.currentRow()
+        return self._images[row].key if 0 <= row < len(self._images) else None
+
+
+class PixelScaleDialog(QDialog):
+    """Asks for the pixel scale of a mosaic in arcsec."""
+
+    def __init__(self, name: str, now: float | None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Pixel scale")
+        told = f"{name} has {now:.4g}″ per pixel." if now else f"{name} does not say how large its pixels are."
+        text = QLabel(
+            f"{told}\nThe lens finder looks at a fixed angular size, so a wrong scale costs lenses.", wordWrap=True
+        )
+        self.scale = QDoubleSpinBox(
+            decimals=4, minimum=0.0001, maximum=60.0, singleStep=0.01, suffix=" ″/px", objectName="pixel-scale"
+        )
+        self.scale.setValue(now or 0.2)
+        self.scale.setAccessibleName("Pixel scale in arcsec")
+        hint = QLabel(COMMON, wordWrap=True)
+        hint.setProperty("role", "muted")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form = QFormLayout(self)
+        form.addRow(text)
+        form.addRow("One pixel is", self.scale)
+        form.addRow(hint)
+        form.addRow(buttons)
+        self.scale.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.scale.selectAll()

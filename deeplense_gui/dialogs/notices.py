@@ -1,0 +1,78 @@
+"""Messages in the window: a bar under the toolbar that says what happened and offers the way out."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from deeplense_gui import style
+from deeplense_gui.session import Choice, Session
+
+KEPT = 3
+INFO_MS = 7000
+
+
+class Notice(QFrame):
+    """One message, its choices, and a button to dismiss it."""
+
+    def __init__(self, text: str, level: str, choices: tuple[Choice, ...], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text, self.level = text, level
+        self.setProperty("role", "bar")
+        colours = style.theme()
+        mark = {"error": colours.error, "warning": colours.warning}.get(level, colours.accent)
+        self.setObjectName("notice")
+        self.setStyleSheet(f"QFrame#notice {{ border-left: 4px solid {mark}; }}")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 5, 6, 5)
+        if level != "info":
+            sign = QLabel()
+            sign.setPixmap(style.icon("warning", mark).pixmap(16, 16))
+            row.addWidget(sign)
+        label = QLabel(text, wordWrap=True)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row.addWidget(label, 1)
+        self.buttons: list[QPushButton] = []
+        for choice in choices:
+            button = QPushButton(choice.label)
+            button.clicked.connect(self.dismiss)
+            button.clicked.connect(lambda _=False, run=choice.run: run())
+            self.buttons.append(button)
+            row.addWidget(button)
+        close = QToolButton(icon=style.icon("close"), toolTip="Dismiss", objectName="dismiss")
+        close.setAccessibleName("Dismiss")
+        close.clicked.connect(self.dismiss)
+        row.addWidget(close)
+        if level == "info" and not choices:
+            QTimer.singleShot(INFO_MS, self, self.dismiss)
+
+    def dismiss(self) -> None:
+        """Take the notice away."""
+        self.hide()
+        self.deleteLater()
+
+
+class NoticeBar(QWidget):
+    """The last few messages, newest first; plain ones go by themselves."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        session.message.connect(self.show_message)
+
+    def notices(self) -> list[Notice]:
+        """What is shown, newest first."""
+        found = [self._column.itemAt(index).widget() for index in range(self._column.count())]
+        return [notice for notice in found if isinstance(notice, Notice) and not notice.isHidden()]
+
+    def show_message(self, text: str, level: str, choices: tuple[Choice, ...] = ()) -> None:
+        """Show a message; one that says the same is not shown twice, and plain ones replace each other."""
+        for notice in self.notices():
+            if notice.text == text or (level == "info" and notice.level == "info" and not notice.buttons):
+                notice.dismiss()
+        self._column.insertWidget(0, Notice(text, level, tuple(choices)))
+        for notice in self.notices()[KEPT:]:
+            notice.dismiss()

@@ -1,0 +1,253 @@
+"""The candidate list: filters above, a table that keeps selection and place while a scan streams in."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplense_gui.models.candidates import COLUMNS, GRADE, SCORE, CandidateTable
+from deeplense_gui.models.delegates import GradeDelegate, ScoreDelegate
+from deeplense_gui.session import GRADES, Session
+from engine.types import Changes
+
+REFRESH_MS = 200
+CHIPS: tuple[tuple[str | None, str], ...] = (*((letter, letter) for letter in GRADES), (None, "Ungraded"))
+
+
+class FilterBar(QWidget):
+    """Grade chips, least score and text; what they say goes to the session at once."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 4, 6, 4)
+        row.setSpacing(4)
+        self.chips: dict[str | None, QToolButton] = {}
+        for grade, text in CHIPS:
+            chip = QToolButton(text=text, checkable=True, objectName=f"chip-{text}")
+            chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            chip.setAccessibleName(f"Show {text}")
+            chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
+            chip.clicked.connect(self._on_chip)
+            self.chips[grade] = chip
+            row.addWidget(chip)
+        row.addSpacing(10)
+        self.score_label = QLabel("Score ≥ 0.00")
+        self.score_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("Score ≥ 0.00") + 8)
+        self.score = QSlider(Qt.Orientation.Horizontal, maximum=100, objectName="min-score")
+        self.score.setFixedWidth(110)
+        self.score.setAccessibleName("Least score")
+        self.score.setToolTip("Show only candidates of at least this score")
+        self.score.valueChanged.connect(self._on_score)
+        row.addWidget(self.score_label)
+        row.addWidget(self.score)
+        row.addSpacing(10)
+        self.text = QLineEdit(placeholderText="Name or note…", clearButtonEnabled=True, objectName="filter-text")
+        self.text.setMaximumWidth(220)
+        self.text.setAccessibleName("Filter by name or note")
+        self._typing = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._typing.timeout.connect(lambda: session.set_filters(text=self.text.text().strip()))
+        self.text.textChanged.connect(lambda _: self._typing.start())
+        row.addWidget(self.text)
+        row.addStretch(1)
+        self.count = QLabel()
+        self.count.setProperty("role", "muted")
+        row.addWidget(self.count)
+        session.filtered.connect(self.show_state)
+
+    def _on_chip(self) -> None:
+        chosen = frozenset(grade for grade, chip in self.chips.items() if chip.isChecked())
+        self._session.set_filters(grades=chosen if 0 < len(chosen) < len(self.chips) else None)
+
+    def _on_score(self, value: int) -> None:
+        self.score_label.setText(f"Score ≥ {value / 100:.2f}")
+        self._session.set_filters(min_score=value / 100 if value else None)
+
+    def show_state(self) -> None:
+        """Show the session's filters and counts."""
+        filters = self._session.filters
+        for grade, chip in self.chips.items():
+            chip.setChecked(filters.grades is not None and grade in filters.grades)
+        self.score.setValue(round(100 * (filters.min_score or 0)))
+        if not self._typing.isActive() and self.text.text().strip() != filters.text:
+            self.text.setText(filters.text)
+            self._typing.stop()
+        counts = self._session.counts()
+        for grade, text in CHIPS:
+            self.chips[grade].setText(f"{text} {counts.get(grade, 0):,}")
+        total, shown = sum(counts.values()), len(self._session.ids())
+        self.count.setText(f"{total:,} candidates" if shown == total else f"{shown:,} of {total:,} candidates")
+
+
+class Table(QTableView):
+    """The table; the current row is the selected candidate."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Leave letters to the grades: the table has no search by typing."""
+        if event.text().isalnum() and not event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier:
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
+
+
+class CandidatesPanel(QWidget):
+    """Filters and table over ``session.ids()``."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.filters = FilterBar(session)
+        self.model = CandidateTable(session, self)
+        self.table = self._make_table()
+        self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self.empty.setProperty("role", "muted")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.filters)
+        column.addWidget(self.empty, 1)
+        column.addWidget(self.table, 1)
+        self._later = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._later.timeout.connect(self._refresh)
+        self._syncing = False
+        session.changed.connect(self._on_changed)
+        session.filtered.connect(self._refresh)
+        session.selected.connect(self._show_selection)
+        session.project_opened.connect(lambda _: self._refresh())
+        session.mosaic_opened.connect(lambda _: self._show_empty())
+        session.scanning.connect(lambda _: self._show_empty())
+        self._refresh()
+
+    def _make_table(self) -> Table:
+        table = Table(objectName="candidates")
+        table.setModel(self.model)
+        table.setAccessibleName("Candidates")
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setShowGrid(False)
+        table.setAlternatingRowColors(True)
+        table.setWordWrap(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        table.verticalHeader().setDefaultSectionSize(25)
+        table.setItemDelegateForColumn(SCORE, ScoreDelegate(table))
+        table.setItemDelegateForColumn(GRADE, GradeDelegate(table))
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionsMovable(True)
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setStretchLastSection(True)
+        for index, column in enumerate(COLUMNS):
+            table.setColumnWidth(index, column.width)
+        header.sectionClicked.connect(self._sort_by)
+        table.selectionModel().currentRowChanged.connect(self._on_current)
+        return table
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the text filter."""
+        self.filters.text.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filters.text.selectAll()
+
+    def _sort_by(self, section: int) -> None:
+        """Sort by a column: numbers fall first, texts rise first; a second click turns it round."""
+        column, filters = COLUMNS[section], self._session.filters
+        if column.order:
+            same = column.order == filters.order
+            descending = (
+                not filters.descending if same else column.number and column.order not in ("ra", "dec", "x", "y")
+            )
+            self._session.set_filters(order=column.order, descending=descending)
+        self._show_order()
+
+    def _show_order(self) -> None:
+        filters = self._session.filters
+        section = next((i for i, column in enumerate(COLUMNS) if column.order == filters.order), -1)
+        order = Qt.SortOrder.DescendingOrder if filters.descending else Qt.SortOrder.AscendingOrder
+        self.table.horizontalHeader().setSortIndicator(section, order)
+
+    def _on_changed(self, changes: Changes) -> None:
+        """Repaint what was graded at once; take new candidates a few times a second."""
+        if "candidates" in changes.kinds or not self.model.reread():
+            if not self._later.isActive():
+                self._later.start()
+        else:
+            self.filters.show_state()
+
+    def _refresh(self) -> None:
+        """Show the list anew; what was looked at stays where it was on the screen."""
+        self._later.stop()
+        anchor, offset = self._anchor()
+        self._syncing = True
+        self.model.refresh()
+        self._syncing = False
+        row = self.model.row_of(anchor)
+        if row is not None:
+            bar = self.table.verticalScrollBar()
+            bar.setValue(self.table.rowViewportPosition(row) + bar.value() - offset)
+        self._show_selection(self._session.selection, scroll=False)
+        self._show_order()
+        self._show_empty()
+        self.filters.show_state()
+
+    def _anchor(self) -> tuple[int | None, int]:
+        """The candidate whose place on the screen is kept: the selected one if it is seen, else the uppermost."""
+        height = self.table.viewport().height()
+        row = self.model.row_of(self._session.selection)
+        if row is not None and -10 < self.table.rowViewportPosition(row) < height - 10:
+            return self.model.id_at(row), self.table.rowViewportPosition(row)
+        if self.table.verticalScrollBar().value() == 0:
+            return None, 0
+        row = self.table.rowAt(0)
+        return self.model.id_at(row), self.table.rowViewportPosition(row)
+
+    def _show_selection(self, candidate_id: int | None, *, scroll: bool = True) -> None:
+        row = self.model.row_of(candidate_id)
+        self._syncing = True
+        if row is None:
+            self.table.selectionModel().clear()
+        elif row != self.table.currentIndex().row() or not self.table.selectionModel().hasSelection():
+            flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+            across = self.table.horizontalScrollBar().value()
+            self.table.setAutoScroll(False)
+            self.table.selectionModel().setCurrentIndex(self.model.index(row, SCORE), flags)
+            self.table.setAutoScroll(True)
+            if scroll:
+                self.table.scrollTo(self.model.index(row, SCORE))
+            self.table.horizontalScrollBar().setValue(across)
+        self._syncing = False
+
+    def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if not self._syncing and current.isValid():
+            self._session.select(self.model.id_at(current.row()))
+
+    def _show_empty(self) -> None:
+        """Where the list is empty, say why and what to do."""
+        session = self._session
+        empty = self.model.rowCount() == 0
+        self.empty.setVisible(empty)
+        self.table.setVisible(not empty)
+        if session.scan_job is not None:
+            text = "Scanning: the first candidates appear here, best first."
+        elif session.project is not None and sum(session.counts().values()):
+            text = "No candidate passes these filters."
+        elif session.mosaic is not None:
+            text = "No candidates yet. Press F5 to scan the mosaic."
+        else:
+            text = "Open a mosaic to begin."
+        self.empty.setText(text)

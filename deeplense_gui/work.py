@@ -1,0 +1,117 @@
+"""The jobs of the window: generators that the worker advances, each a thin shell around the engine.
+
+They are called in the worker thread, which is where torch, astropy's readers and the rest are imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import ModelError
+from engine.types import Candidate, ModelCard, Mosaic, ScanRequest, Step
+
+SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
+
+
+def card(name: str) -> ModelCard:
+    """The card of a model, by the name in the library or its folder.
+
+    Raises
+    ------
+    ModelError : there is none of this name
+    """
+    from engine.models.card import load_card
+    from engine.models.library import model_folder
+
+    return load_card(model_folder(name))
+
+
+def open_mosaic(files: Sequence[Path], known_as: str | None, options: Mapping[str, Any]) -> Iterator[Step]:
+    """Open files as one mosaic; the item is the Mosaic, under the id the project knows it by."""
+    yield Step(0, 1, note=files[0].name)
+    from engine.images.mosaic import open_mosaic
+
+    mosaic = open_mosaic(files, **options)
+    yield Step(1, 1, (replace(mosaic, id=known_as) if known_as else mosaic,))
+
+
+def list_images(path: Path) -> Iterator[Step]:
+    """List the images of a file; the item is the list."""
+    yield Step(0, 1, note=path.name)
+    from engine.images.mosaic import list_images
+
+    yield Step(1, 1, (list_images(path),))
+
+
+class Models:
+    """The models that are loaded; lives in the worker thread."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def classifier(self, name: str) -> Any:
+        """The loaded model of a name."""
+        if name not in self._loaded:
+            from engine.models.predict import load_classifier
+
+            self._loaded[name] = load_classifier(name)
+        return self._loaded[name]
+
+    def warm_up(self, name: str) -> Iterator[Step]:
+        """Import what a scan needs and load a model, in steps, so that opening a file can cut in.
+
+        A missing or damaged model is for the scan to report.
+        """
+        for number, room in enumerate(SLOW_IMPORTS):
+            yield Step(number, len(SLOW_IMPORTS) + 1)
+            import_module(room)
+        yield Step(len(SLOW_IMPORTS), len(SLOW_IMPORTS) + 1)
+        try:
+            self.classifier(name)
+        except ModelError:
+            return
+
+    def scan(self, request: ScanRequest) -> Iterator[Step]:
+        """Scan a mosaic; the items are Detections."""
+        if request.model not in self._loaded:
+            yield Step(0, 0, note="Loading the lens finder")
+        from engine.detect.scan import scan
+
+        yield from scan(request, self.classifier(request.model))
+
+    def explain(self, mosaic: Mosaic, candidate: Candidate, model: str, method: str) -> Iterator[Step]:
+        """Explain the score of one candidate; the item is a Saliency."""
+        yield Step(0, 1, note=candidate.name)
+        from engine.detect.scoring import bands_for
+        from engine.images.cutouts import cut
+        from engine.interpret.saliency import METHODS
+
+        classifier = self.classifier(model)
+        card = classifier.card
+        position = np.array([[candidate.x, candidate.y]])
+        bands = bands_for(card, mosaic)
+        cutouts = cut(mosaic, position, size=card.size, pixel_scales=card.pixel_scales, bands=bands)
+        yield Step(1, 1, (METHODS[method](classifier, cutouts),))
+
+
+def demo() -> Iterator[Step]:
+    """Make the demo field or take it from the cache; returns its paths."""
+    yield Step(0, 0, note="Looking for it")
+    from engine.demo import demo_mosaic
+
+    return (yield from demo_mosaic())
+
+
+def export_catalogue(rows: Sequence[Candidate], path: Path) -> Iterator[Step]:
+    """Write a catalogue; the suffix says in which format."""
+    yield Step(0, 0, note=path.name)
+    from engine.export import write_catalogue
+
+    write_catalogue(rows, path)
+    yield Step(len(rows), len(rows))
