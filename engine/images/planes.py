@@ -45,7 +45,7 @@ def to_float(raw: NDArray[Any], scale: float = 1.0, zero: float = 0.0, blank: in
             out = np.array(raw, np.float32, order="C")
         else:
             out = (raw.astype(np.float64) * scale + zero).astype(np.float32)
-        if raw.dtype.kind == "f":
+        if raw.dtype.kind == "f" and not np.isfinite(out.sum()):  # one quick pass where all is well
             out[np.isinf(out)] = np.nan
     if blank is not None and raw.dtype.kind in "iu":
         out[raw == blank] = np.nan

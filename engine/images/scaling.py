@@ -1,0 +1,156 @@
+"""From pixel values to brightness and colour: limits, stretches, three-band colour. Needs numpy alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.types import FloatArray
+
+Kind = Literal["asinh", "log", "linear", "sqrt"]
+KINDS: tuple[Kind, ...] = ("asinh", "log", "linear", "sqrt")
+Limits = tuple[float, float]
+
+_SAMPLE = 200_000  # values are enough for percentiles and the noise of any image
+_CLIPS = 5
+
+
+def background(image: NDArray[np.floating]) -> tuple[float, float]:
+    """Level and sigma of the sky, robust to sources: the median and 1.4826 times the median absolute deviation.
+
+    Both are taken within three sigma of the median, repeatedly. An image without data gives (nan, nan); one without
+    noise a sigma of 0. Of a large image a regular sample is used.
+    """
+    values = _finite_sample(image)
+    if not len(values):
+        return float("nan"), float("nan")
+    centre = sigma = 0.0
+    for _ in range(_CLIPS):
+        centre = float(np.median(values))
+        sigma = 1.4826 * float(np.median(np.abs(values - centre)))
+        kept = values[np.abs(values - centre) <= 3 * sigma]
+        if sigma == 0 or len(kept) == len(values):
+            break
+        values = kept
+    return centre, sigma
+
+
+def limits(image: NDArray[np.floating], percent: float = 99.5) -> Limits:
+    """The values between which the middle ``percent`` of the pixels lie; always ordered and finite.
+
+    A constant image gets limits around its value; one without data (0, 1).
+    """
+    values = _finite_sample(image)
+    if not len(values):
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(values, [(100 - percent) / 2, (100 + percent) / 2]))
+    if high <= low:  # most pixels are equal: whatever rises above them is shown
+        low, high = float(values.min()), float(values.max())
+    if high <= low:
+        margin = abs(low) * 1e-3 or 1.0
+        return low - margin, high + margin
+    return low, high
+
+
+def stretch(
+    image: NDArray[np.floating],
+    kind: Kind = "asinh",
+    limits: Limits | None = None,
+    *,
+    softening: float = 0.5,
+    missing: float = 0.0,
+) -> FloatArray:
+    """Brightness 0..1 of pixel values; the same shape.
+
+    Parameters
+    ----------
+    limits : the values shown darkest and brightest; the percentiles of `limits` by default
+    softening : 0..1, how far asinh and log lift the faint: their slope at the dark end is that of a linear stretch of
+        10 ** (3 * softening) times the values
+    missing : brightness of NaN
+    """
+    low, high = _default_limits(image) if limits is None else limits
+    span = high - low
+    values = np.asarray(image, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: FloatArray = np.clip((values - np.float32(low)) / np.float32(span if span > 0 else 1.0), 0, 1)
+    bright = _curve(scaled, kind, softening)
+    return np.where(np.isnan(bright), np.float32(missing), bright)
+
+
+def as_bytes(brightness: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Brightness 0..1 as 0..255."""
+    levels: NDArray[np.uint8] = np.rint(np.clip(brightness, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def lupton_rgb(
+    red: NDArray[np.floating],
+    green: NDArray[np.floating],
+    blue: NDArray[np.floating],
+    *,
+    Q: float = 8.0,
+    alpha: float | None = None,
+    weights: tuple[float, float, float] | None = None,
+) -> NDArray[np.uint8]:
+    """A colour picture (y, x, 3) of three bands that keeps the colour of bright cores.
+
+    After Lupton et al. (2004, PASP 116, 133): asinh of the mean of the bands, whose ratios stay. Each band loses its
+    sky level first; NaN in a band counts as its sky.
+
+    Parameters
+    ----------
+    Q : contrast between faint and bright
+    alpha : slope at the faint end, per unit of the weighted pixel values; by default such that three sigma of the
+        mean's noise is at a brightness of 0.1
+    weights : factors of red, green and blue; by default the inverse of each band's noise, so that the sky is grey
+    """
+    planes, sigmas = [], []
+    for band in (red, green, blue):
+        centre, sigma = background(band)
+        values = np.asarray(band, np.float32) - np.float32(0.0 if np.isnan(centre) else centre)
+        planes.append(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
+        sigmas.append(sigma if sigma > 0 else _fallback_sigma(planes[-1]))
+    factors = np.array([1 / sigma for sigma in sigmas] if weights is None else weights, np.float32)
+    stack = np.stack(planes, axis=-1) * factors
+    mean = stack.mean(axis=-1)
+    if alpha is None:
+        noise = float(np.sqrt(np.sum((factors * np.array(sigmas)) ** 2))) / 3
+        alpha = float(np.sinh(0.1 * Q)) / (Q * 3 * noise)
+    gain = np.arcsinh(np.float32(alpha * Q) * np.maximum(mean, 0)) / np.float32(Q)
+    gain /= np.maximum(mean, np.float32(np.finfo(np.float32).tiny))
+    colour = np.maximum(stack, 0) * gain[..., None]
+    colour /= np.maximum(colour.max(axis=-1, keepdims=True), 1)  # what saturates keeps its hue
+    return as_bytes(colour)
+
+
+def _curve(scaled: FloatArray, kind: Kind, softening: float) -> FloatArray:
+    strength = np.float32(10 ** (3 * softening))
+    bright: FloatArray = scaled
+    if kind == "asinh":
+        bright = np.arcsinh(scaled * strength) / np.arcsinh(strength)
+    elif kind == "log":
+        bright = np.log1p(scaled * strength) / np.log1p(strength)
+    elif kind == "sqrt":
+        bright = np.sqrt(scaled)
+    return bright
+
+
+def _default_limits(image: NDArray[np.floating]) -> Limits:
+    return limits(image)
+
+
+def _fallback_sigma(values: FloatArray) -> float:
+    """A scale for a band without noise, so that it is shown at all."""
+    return float(np.abs(values).max()) / 100 or 1.0
+
+
+def _finite_sample(image: NDArray[np.floating]) -> FloatArray:
+    """Finite values of an image, at most about 200,000 of them; large images are sampled evenly."""
+    flat = np.asarray(image).reshape(-1)
+    step = max(1, flat.size // _SAMPLE)
+    # A step that shares no factor with the width would walk along columns: an odd one does not for the usual widths.
+    sample = flat[:: step | 1] if step > 1 else flat
+    return np.asarray(sample[np.isfinite(sample)], np.float32)
