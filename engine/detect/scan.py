@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue.identity import match_radius
 from engine.detect.scoring import Scorer, bands_for, look
 from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
-from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, match_radius, tile_cores
+from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, tile_cores
 from engine.images.cutouts import cut
+from engine.models.card import load_card
+from engine.models.library import model_folder
 from engine.types import Detection, ModelCard, Mosaic, Positions, ScanRequest, Scores, Step
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
     if classifier is None:
         from engine.models.predict import load_classifier
 
+        bands_for(load_card(model_folder(request.model)), request.mosaic)  # before the seconds that torch takes
         classifier = load_classifier(request.model)
     bands = bands_for(classifier.card, request.mosaic)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))

@@ -10,8 +10,6 @@ from scipy.spatial import cKDTree
 
 from engine.types import FloatArray, Mosaic, Plane, Positions
 
-MATCH_ARCSEC = 1.0
-MATCH_PIXELS = 3.0
 MARGIN = 8.0
 """How far outside its core a tile keeps sources (pixels): a centre moves a little between two tiles' views of it."""
 
@@ -29,11 +27,6 @@ def tile_cores(shape: tuple[int, int], tile: int) -> list[Core]:
         for y0, y1 in zip(edges[0], edges[0][1:], strict=False)
         for x0, x1 in zip(edges[1], edges[1][1:], strict=False)
     ]
-
-
-def match_radius(mosaic: Mosaic) -> float:
-    """Within how many pixels two sources are the same: one arcsec, or three pixels where that is more."""
-    return MATCH_PIXELS if not mosaic.pixel_scale else max(MATCH_PIXELS, MATCH_ARCSEC / mosaic.pixel_scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
