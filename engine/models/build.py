@@ -117,7 +117,7 @@ def build_network(
         for name in architecture.split("+")
     ]
     network = Committee(members) if len(members) > 1 else members[0]
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:

@@ -93,7 +93,7 @@ class Classifier:
     def logits(self, pixels: FloatArray) -> NDArray[np.float64]:
         """The network's own logits, (n,) for two classes and (n, class) for more, of (n, scale, band, y, x) pixels."""
         logits = self._view_logits(pixels, 1).mean(0)
-        return logits[:, 0] if logits.shape[1] == 1 else logits
+        return np.asarray(logits[:, 0] if logits.shape[1] == 1 else logits)
 
     def prepared(self, pixels: FloatArray) -> Tensor:
         """What the network sees of pixels (n, scale, band, y, x): (n, scale, channel, y, x) on the device."""
@@ -125,7 +125,7 @@ class Classifier:
                 seen = view(batch, number)
                 members = self.network.member_logits if isinstance(self.network, Committee) else None
                 found.append(self.network(seen)[None] if members is None else members(seen))
-            return torch.cat(found).double().cpu().numpy()
+            return np.asarray(torch.cat(found).double().cpu())
 
     def _retreat(self) -> None:
         """Halve the batch; where one stamp is still too much for the accelerator, go on without it."""

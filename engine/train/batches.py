@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.models import preprocess
+from engine.models.predict import view
 from engine.train.data import TrainingSet
 
 _CHUNK = 256
@@ -37,7 +39,7 @@ def prepare_all(data: TrainingSet, channels: Sequence[str], path: Path, *, threa
     """
     temporary = path.with_suffix(".part")
     pending: deque[tuple[slice, Future[NDArray[np.float32]]]] = deque()
-    out: NDArray[np.float16] | None = None
+    out: np.memmap[Any, np.dtype[np.float16]] | None = None
     try:
         with ThreadPoolExecutor(threads) as pool:
             for place, stamps in _padded(data.chunks(_CHUNK)):
@@ -84,12 +86,6 @@ class Examples:
         chosen = torch.from_numpy(np.ascontiguousarray(indices))
         stamps = self.stamps[chosen.to(self.stamps.device)].to(self.device).float()
         return stamps, self.label[chosen.to(self.device)]
-
-
-def view(stamps: Tensor, number: int) -> Tensor:
-    """One of the eight views of a square: number % 4 quarter turns, mirrored for 4 and above; all scales alike."""
-    turned = torch.rot90(stamps, number % 4, (-2, -1))
-    return turned.flip(-1) if number >= 4 else turned
 
 
 def augmented(stamps: Tensor, generator: torch.Generator, noise: float = 0.0) -> Tensor:

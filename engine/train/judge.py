@@ -1,0 +1,135 @@
+"""What a trained network is worth: its logits on a part of the data, its calibration, its metrics, its card."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from engine.errors import ModelError
+from engine.models.card import WEIGHTS, calibrated, file_sha256, save_card, sigmoid
+from engine.train import metrics
+from engine.train.batches import Examples
+from engine.train.checkpoint import save_tensors, weights
+from engine.train.data import TrainingSet
+from engine.train.losses import Loss, make_loss
+from engine.types import ModelCard
+
+# Bins of the truth table in which the completeness on the test part is written, where it has these columns.
+COMPLETENESS = {"theta_e": (0.3, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0), "arc_snr": (0.0, 10.0, 20.0, 30.0, 50.0, 100.0, 1e9)}
+_BATCH = 256
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Court:
+    """The data a network is judged on: all examples, their parts, and the precision of the device they are on."""
+
+    data: TrainingSet
+    parts: Mapping[str, NDArray[np.int64]]
+    examples: Examples
+    autocast: Callable[[], torch.autocast]
+
+    def logits(self, network: nn.Module, part: str) -> Generator[int, None, Logits]:
+        """Logits (n, outputs) of a part; yields how many examples were added."""
+        found, chosen = [], self.parts[part]
+        for first in range(0, len(chosen), _BATCH):
+            indices = chosen[first : first + _BATCH]
+            network.eval()
+            with torch.inference_mode(), self.autocast():
+                found.append(network(self.examples.batch(indices)[0]).double().cpu().numpy())
+            yield len(indices)
+        logits = np.concatenate(found)
+        if not np.isfinite(logits).all():
+            raise ModelError("the network gives scores that are not numbers: lower the learning rate and train again")
+        return logits
+
+    def metrics(self, part: str, logits: Logits, loss_of: Loss | None = None) -> dict[str, float]:
+        """Loss and metrics of a part by the network's own probabilities."""
+        label, classes = self.data.label[self.parts[part]], len(self.data.classes)
+        loss_of = loss_of or make_loss("cross_entropy", classes=classes)
+        found = {"loss": float(loss_of(torch.from_numpy(logits), torch.from_numpy(label), None))}
+        if classes == 2:
+            return found | metrics.binary_metrics(label, sigmoid(logits[:, 0]))
+        return found | metrics.multiclass_metrics(label, torch.softmax(torch.from_numpy(logits), 1).numpy())
+
+    def calibration(self, logits: Logits, prior: float | None) -> dict[str, float]:
+        """Calibration from the logits of the validation part; none for more than two classes."""
+        if len(self.data.classes) != 2:
+            return {}
+        return metrics.fit_calibration(self.data.label[self.parts["validation"]], logits[:, 0], prior)
+
+    def verdict(self, logits: Logits, calibration: Mapping[str, float]) -> dict[str, float]:
+        """Metrics of the test part by calibrated probabilities, with intervals and completeness."""
+        if not calibration:
+            return self.metrics("test", logits)
+        chosen = self.parts["test"]
+        label = self.data.label[chosen]
+        # The test part holds as many lenses as the training set, not as the sky: it is judged at its own prior.
+        probability = calibrated(logits[:, 0], {**calibration, "prior": calibration["prior_training"]})
+        found = metrics.binary_metrics(label, probability)
+        intervals: dict[str, metrics.Metric] = {
+            "auc": metrics.auc,
+            "tpr_at_fpr_1e-2": lambda t, s: metrics.tpr_at_fpr(t, s, 1e-2),
+        }
+        for name, metric in intervals.items():
+            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability)
+        for column, edges in COMPLETENESS.items():
+            if column in self.data.truth:
+                bins = metrics.completeness(label, logits[:, 0], self.data.truth[column][chosen], edges)
+                found |= {f"completeness_{column}_{low:g}_{high:g}": value for (low, high), (value, _) in bins.items()}
+        return found
+
+
+def settle(
+    network: nn.Module, court: Court, *, prior: float | None, half: bool
+) -> Generator[int, None, dict[str, Any]]:
+    """Calibrate and test a finished network, rounded to half precision if it is to be stored so.
+
+    Yields how many examples were added; returns calibration and metrics by these names.
+    """
+    network.load_state_dict(weights(network, half=half))
+    calibration = court.calibration((yield from court.logits(network, "validation")), prior)
+    found = court.verdict((yield from court.logits(network, "test")), calibration)
+    return {"calibration": calibration, "metrics": found}
+
+
+def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bool, **fields: Any) -> ModelCard:
+    """Write weights, then the card that names their hash; ``fields`` are those of the card that the data do not give."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(weights(network, half=half), folder / WEIGHTS)
+    card = ModelCard(
+        classes=data.classes,
+        bands=data.bands,
+        size=data.size,
+        pixel_scales=data.pixel_scales,
+        weights_sha256=file_sha256(folder / WEIGHTS),
+        data_sha256=data.sha256[0] if len(data.sha256) == 1 else "+".join(value[:16] for value in data.sha256),
+        recipe=data.recipe,
+        versions=_versions(),
+        **fields,
+    )
+    save_card(card, folder)
+    return card
+
+
+def data_named(data: TrainingSet) -> list[dict[str, str]]:
+    """Names (not paths: where they lay is nobody else's business) and hashes of the files of a training set."""
+    return [{"name": path.name, "sha256": sha256} for path, sha256 in zip(data.paths, data.sha256, strict=True)]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("deeplense-gui", "torch", "timm", "numpy", "scikit-learn"):
+        with suppress(PackageNotFoundError):  # a source tree that is not installed
+            found[name] = version(name)
+    return found

@@ -1,0 +1,107 @@
+"""What a training is asked to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timm.optim import list_optimizers  # type: ignore[attr-defined, unused-ignore]
+
+from engine.errors import DataError, ModelError
+from engine.models.card import CARD
+from engine.train.data import ANY, TrainingSet
+from engine.train.losses import make_loss
+
+SCHEDULERS = ("cosine", "poly", "tanh", "step", "none")
+PRECISIONS = ("auto", "float32", "bfloat16")
+IMAGENET = "imagenet"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """All a training needs, frozen when it is asked for.
+
+    ``bands`` is ("any",) for a model of one band, whichever, or () for one of all the set's bands together;
+    ``pretrained`` is a local timm checkpoint, or "imagenet"; ``start`` a model folder whose weights training goes on
+    from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
+    ``balance`` weighs the classes alike; ``prior`` is the fraction of lenses to expect in use (None: as in the
+    training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
+    """
+
+    data: tuple[Path, ...]
+    out: Path
+    name: str = "model"
+    architecture: str = "resnet18"
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    optimizer: str = "adamw"
+    scheduler: str = "cosine"
+    warmup_epochs: float = 0.5
+    weight_decay: float = 0.02
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    drop_rate: float = 0.0
+    ema_decay: float | None = None
+    seed: int = 0
+    split_seed: int = 0
+    validation: float = 0.1
+    test: float = 0.1
+    bands: tuple[str, ...] = ANY
+    channels: tuple[str, ...] = ("stretch", "residual")
+    noise: float = 0.0
+    balance: bool = False
+    pretrained: Path | str | None = None
+    start: Path | None = None
+    device: str | None = None
+    precision: str = "auto"
+    threads: int | None = None
+    resume: bool = False
+    prior: float | None = None
+    half_weights: bool = False
+    cache: Path | None = None
+    task: str = "lens finding"
+    limits: str = ""
+    licence: str = ""
+
+
+# What may differ between a training and its resumption without changing its weights.
+_FREE = (
+    *("data", "out", "name", "resume", "cache", "threads", "device", "pretrained", "start"),
+    *("prior", "half_weights", "task", "limits", "licence"),
+)
+
+
+def check(request: TrainRequest) -> None:
+    """Refuse what cannot work before any of the data are read.
+
+    Raises
+    ------
+    ModelError, DataError
+        A setting that does not fit, or a folder that already holds a model.
+    """
+    for name, values in {"scheduler": SCHEDULERS, "precision": PRECISIONS}.items():
+        if getattr(request, name) not in values:
+            raise ModelError(f"unknown {name} {getattr(request, name)!r}: choose one of {', '.join(values)}")
+    if request.optimizer not in list_optimizers():
+        raise ModelError(f"unknown optimiser {request.optimizer!r}: give a name of timm's, such as adamw, sgd or lion")
+    make_loss(request.loss, classes=2, label_smoothing=request.label_smoothing)
+    if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:
+        raise ModelError("at least 1 epoch, a batch of at least 2 and a learning rate above 0 are needed: change them")
+    if min(request.validation, request.test) <= 0 or request.validation + request.test >= 1:
+        raise DataError("validation and test are fractions above 0 whose sum is below 1: change them")
+    if request.prior is not None and not 0 < request.prior < 1:
+        raise DataError(f"the prior is a fraction of lenses between 0 and 1, not {request.prior:g}: change it")
+    if request.pretrained is not None and request.start is not None:
+        raise ModelError("start from pretrained weights or from a model, not from both: leave one out")
+    if (request.out / CARD).exists() and not request.resume:
+        raise ModelError(f"{request.out} already holds a trained model: name another folder, or resume")
+
+
+def fingerprint(request: TrainRequest, data: TrainingSet) -> dict[str, Any]:
+    """What has to be the same for a training to be resumed, as JSON keeps it."""
+    values = {name: value for name, value in dataclasses.asdict(request).items() if name not in _FREE}
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return values | {"training set": list(data.sha256)}
