@@ -11,23 +11,20 @@ from measure import compare
 
 PAINTED = """
 import sys
-from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QApplication
+from deeplense_gui.__main__ import parse, start
 
 class Watch(QObject):
     def eventFilter(self, watched, event):
-        if event.type() == QEvent.Type.Paint and watched.isWidgetType() and watched.isWindow():
-            QTimer.singleShot(0, lambda: (sys.stdout.write("painted\\n"), sys.stdout.flush()))
+        if event.type() == QEvent.Type.UpdateRequest:
+            print("painted", flush=True)
         return False
 
-import deeplense_gui.__main__ as start
-from PySide6.QtWidgets import QApplication
-watch, install = Watch(), QApplication.__init__
-def begin(self, *arguments):
-    install(self, *arguments)
-    self.installEventFilter(watch)
-QApplication.__init__ = begin
-sys.argv = ["deeplense-gui"]
-start.main()
+application, watch = QApplication(sys.argv[:1]), Watch()
+application.installEventFilter(watch)
+window = start(parse([]), application)
+sys.exit(application.exec())
 """
 
 
