@@ -25,8 +25,10 @@ CONTAMINANTS = {
 TRUTH = {
     "group": np.int64, "kind": "S12", "einstein_radius": np.float32, "arc_snr": np.float32, "seeing": np.float32,
     "native_scale": np.float32, "field_of_view": np.float32, "deflector_radius": np.float32, "source_radius": np.float32,
-    "magnification": np.float32, "offset_x": np.float32, "offset_y": np.float32,
+    "offset_x": np.float32, "offset_y": np.float32,
 }  # fmt: skip
+FAINTEST_CONTRAST = 0.15  # of the arc over the light in its place
+FAINTEST_ARC = 12.0  # signal-to-noise below which nobody would call the stamp a lens
 Truth = dict[str, float | bytes]
 
 
@@ -64,7 +66,7 @@ def make_scene(seed: int, index: int, *, size: int, pixel_scales: tuple[float, .
     truth: Truth = {
         "group": group, "kind": b"", "einstein_radius": np.nan, "arc_snr": 0.0, "seeing": conditions.seeing,
         "native_scale": conditions.native_scale, "field_of_view": observed, "deflector_radius": np.nan,
-        "source_radius": np.nan, "magnification": np.nan, "offset_x": 0.0, "offset_y": 0.0,
+        "source_radius": np.nan, "offset_x": 0.0, "offset_y": 0.0,
     }  # fmt: skip
     scene = Scene(grid, conditions, sky.point_spread_function(conditions), np.zeros((grid.size, grid.size)), truth)
     made = _lens_family(random, scene) if random.random() < 0.45 else [_contaminant(random, scene)]
@@ -101,44 +103,79 @@ def _add_neighbours(random: Generator, scene: Scene, mean: float, *, keep_out: f
                                 axis_ratio=random.uniform(0.25, 1), angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
 
 
-def _lens_family(random: Generator, scene: Scene) -> list[tuple[str, int, Image, Truth]]:
-    """A lens, its twin without the arc, and often the twin with the source unlensed: (kind, label, light, truth)."""
-    seeing, grid = scene.conditions.seeing, scene.grid
-    mode = random.choice(3, p=[0.68, 0.2, 0.12])
-    if mode == 0:
-        low, high = max(0.35, seeing), max(2.6, 2.5 * seeing)
-    elif mode == 1:
-        low, high = max(2.0, 1.5 * seeing), 7.0
-    else:
-        low, high = 7.0, 35.0
-    einstein_radius = float(np.exp(random.uniform(np.log(low), np.log(max(high, 1.2 * low)))))
-    on_arc = mode == 2 or (einstein_radius > 1.5 * seeing and random.random() < 0.15)
+@dataclass(frozen=True, slots=True, eq=False)
+class LensLight:
+    """A lens as the telescope sees it without noise: deflector (with neighbours) and arc, and the arc's S/N."""
+
+    deflector: Image
+    arc: Image
+    arc_snr: float
+    lens: lenses.Lens
+    source: lenses.Source
+    deflector_radius: float
+
+
+def draw_lens_light(
+    random: Generator, scene: Scene, einstein_radius: float, mode: int, *, on_arc: bool, neighbours: float
+) -> LensLight:
+    """Draw deflector, source and arc about the middle of the scene.
+
+    Parameters
+    ----------
+    mode : 0 a galaxy, 1 a group, 2 a cluster
+    on_arc : the middle is on the arc, not on the deflector
+    neighbours : mean number of unrelated objects
+    """
     axis_ratio, angle = random.uniform(0.5, 1), random.uniform(0, np.pi)
-    jitter = 0.06 + 0.12 * seeing
-    lens = lenses.draw_lens(random, einstein_radius, axis_ratio, angle, (random.normal(0, jitter), random.normal(0, jitter)))
+    jitter = 0.06 + 0.12 * scene.conditions.seeing
+    centre = (float(random.normal(0, jitter)), float(random.normal(0, jitter)))
+    lens = lenses.draw_lens(random, einstein_radius, axis_ratio, angle, centre)
     if on_arc:
         lens = lens.moved_to_critical_curve(random.uniform(0, 2 * np.pi), stray=random.normal(0, 0.04))
     radius = _add_deflector(random, scene, mode, einstein_radius, axis_ratio, angle, lens.centre)
     source = _draw_source(random, lens, mode, on_arc)
-    _add_neighbours(random, scene, random.choice([0.5, 2, 7]), keep_out=0.0 if random.random() < 0.2 else 1.3 * einstein_radius)
-
+    _add_neighbours(random, scene, neighbours, keep_out=0.0 if random.random() < 0.2 else 1.3 * einstein_radius)
     deflector = sky.convolve(scene.light, scene.kernel)
-    arc = sky.convolve(lenses.draw_arc(lens, source, grid), scene.kernel)
+    arc = sky.convolve(lenses.draw_arc(lens, source, scene.grid), scene.kernel)
     deflector, arc, snr = _balance(random, deflector, arc, scene)
+    return LensLight(deflector, arc, snr, lens, source, radius)
+
+
+def _lens_family(random: Generator, scene: Scene) -> list[tuple[str, int, Image, Truth]]:
+    """A lens, its twin without the arc, and often the twin with the source unlensed: (kind, label, light, truth)."""
+    seeing = scene.conditions.seeing
+    mode = int(random.choice(3, p=[0.68, 0.2, 0.12]))
+    low, high = ((max(0.35, seeing), max(2.6, 2.5 * seeing)), (max(2.0, 1.5 * seeing), 7.0), (7.0, 35.0))[mode]
+    einstein_radius = float(np.exp(random.uniform(np.log(low), np.log(max(high, 1.2 * low)))))
+    on_arc = mode == 2 or (einstein_radius > 1.5 * seeing and random.random() < 0.15)
+    made = draw_lens_light(random, scene, einstein_radius, mode, on_arc=on_arc, neighbours=random.choice([0.5, 2, 7]))
     truth = scene.truth | {
-        "einstein_radius": einstein_radius, "deflector_radius": radius, "source_radius": source.radius,
-        "offset_x": lens.centre[0], "offset_y": lens.centre[1],
+        "deflector_radius": made.deflector_radius, "source_radius": made.source.radius,
+        "offset_x": made.lens.centre[0], "offset_y": made.lens.centre[1],
     }  # fmt: skip
-    family = [("twin", 0, deflector, truth | {"einstein_radius": np.nan})]
-    if arc is not None and snr > 12:
-        family.append(("lens", 1, deflector + arc, truth | {"arc_snr": snr}))
+    family = [("twin", 0, made.deflector, truth)]
+    if made.arc_snr > FAINTEST_ARC:
+        family.append(
+            (
+                "lens",
+                1,
+                made.deflector + made.arc,
+                truth | {"arc_snr": made.arc_snr, "einstein_radius": einstein_radius},
+            )
+        )
     if random.random() < 0.4:
-        family.append(("companion", 0, deflector + _companions(random, lens, source, scene, arc), truth | {"einstein_radius": np.nan}))
+        family.append(("companion", 0, made.deflector + _companions(random, made, scene), truth))
     return family
 
 
 def _add_deflector(
-    random: Generator, scene: Scene, mode: int, einstein_radius: float, axis_ratio: float, angle: float, centre: tuple[float, float]
+    random: Generator,
+    scene: Scene,
+    mode: int,
+    einstein_radius: float,
+    axis_ratio: float,
+    angle: float,
+    centre: tuple[float, float],
 ) -> float:
     """Add the galaxy or galaxies that lens, in place; returns the half-light radius in arcsec."""
     seeing, grid = scene.conditions.seeing, scene.grid
@@ -151,11 +188,16 @@ def _add_deflector(
                                     axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
     else:
         radius = float(np.clip(einstein_radius * np.exp(random.normal(np.log(0.8), 0.5)), max(0.25, 0.25 * seeing), 6))
-    flux = _flux(_surface_brightness(random), radius, grid.scale) * (random.uniform(0, 0.1) if random.random() < 0.04 else 1)
+    brightness = (
+        np.exp(random.uniform(np.log(5), np.log(150))) if random.random() < 0.85 else _surface_brightness(random)
+    )
+    flux = _flux(brightness, radius, grid.scale) * (random.uniform(0, 0.1) if random.random() < 0.03 else 1)
     if random.random() < 0.08:
         galaxies.add_spiral(random, scene.light, grid, flux=flux, radius=1.3 * radius, centre=centre)
     else:
-        galaxies.add_elliptical(random, scene.light, grid, flux=flux, radius=radius, axis_ratio=axis_ratio, angle=angle, centre=centre)
+        galaxies.add_elliptical(
+            random, scene.light, grid, flux=flux, radius=radius, axis_ratio=axis_ratio, angle=angle, centre=centre
+        )
     if mode == 1:
         for _ in range(random.integers(0, 4)):
             distance, azimuth = einstein_radius * random.uniform(0.2, 1.4), random.uniform(0, 2 * np.pi)
@@ -168,33 +210,41 @@ def _add_deflector(
 def _draw_source(random: Generator, lens: lenses.Lens, mode: int, on_arc: bool) -> lenses.Source:
     """A source so placed that it is multiply imaged or, on an arc, that the middle of the stamp is its image."""
     theta = lens.einstein_radius
-    radius = float(np.clip(np.exp(random.normal(np.log(0.2 if mode < 2 else 0.35), 0.55)), 0.04, 0.4 * theta))
+    radius = float(np.clip(np.exp(random.normal(np.log(0.14 * theta**0.5 + 0.05), 0.5)), 0.05, 0.4 * theta))
     if on_arc:
         beta_x, beta_y = lens.source_of(np.array([0.0]), np.array([0.0]))
-        position = (float(beta_x[0]) + random.normal(0, 0.3) * radius, float(beta_y[0]) + random.normal(0, 0.3) * radius)
+        position = (
+            float(beta_x[0]) + random.normal(0, 0.3) * radius,
+            float(beta_y[0]) + random.normal(0, 0.3) * radius,
+        )
     else:
-        offset = theta * (random.uniform(0, 0.7) if random.random() < 0.85 else random.uniform(0.7, 0.95))
+        # Arcs and rings come from sources near the caustic; far ones give a double that nobody tells from a companion.
+        offset = theta * float(
+            random.choice(
+                [random.uniform(0, 0.3), random.uniform(0.3, 0.6), random.uniform(0.6, 0.9)], p=[0.6, 0.33, 0.07]
+            )
+        )
         azimuth = random.uniform(0, 2 * np.pi)
         position = (lens.centre[0] + offset * np.cos(azimuth), lens.centre[1] + offset * np.sin(azimuth))
-    return lenses.draw_source(random, position, radius, quasar=mode == 0 and random.random() < 0.14)
+    return lenses.draw_source(random, position, radius, quasar=mode == 0 and random.random() < 0.1)
 
 
-def _balance(random: Generator, deflector: Image, arc: Image, scene: Scene) -> tuple[Image, Image | None, float]:
+def _balance(random: Generator, deflector: Image, arc: Image, scene: Scene) -> tuple[Image, Image, float]:
     """Scale the arc to a drawn signal-to-noise, and dim the deflector where it would drown the arc.
 
-    Returns the deflector's light, the arc (None when no light falls on the stamp) and the arc's signal-to-noise over
-    its own pixels: those where it exceeds the local noise.
+    Returns the deflector's light, the arc and the arc's signal-to-noise over its own pixels: those where it exceeds
+    the local noise.
     """
     visible = _inside(scene)
     variance = 1 + np.clip(deflector, 0, None) / scene.conditions.gain
     power = np.where(visible, arc**2 / variance, 0)
     if not power.sum() > 0:
-        return deflector, None, 0.0
+        return deflector, np.zeros_like(arc), 0.0
     target = float(np.exp(random.uniform(np.log(25), np.log(900))))
     arc = arc * (target / np.sqrt(power.sum()))
     contrast = np.sum(power * arc / (arc + np.clip(deflector, 0, None) + 1e-9)) / power.sum()
-    if contrast < 0.12:
-        deflector = deflector * (contrast / (1 - contrast)) / (0.12 / 0.88) * random.uniform(0.4, 1)
+    if contrast < FAINTEST_CONTRAST:
+        deflector = deflector * (contrast / (1 - contrast)) * (1 / FAINTEST_CONTRAST - 1) * random.uniform(0.4, 1)
     variance = 1 + np.clip(deflector, 0, None) / scene.conditions.gain
     own = visible & (arc > np.sqrt(variance))
     snr = float(arc[own].sum() / np.sqrt(variance[own].sum())) if own.any() else 0.0
@@ -208,15 +258,16 @@ def _inside(scene: Scene) -> NDArray[np.bool_]:
     return np.logical_and.outer(near, near)
 
 
-def _companions(random: Generator, lens: lenses.Lens, source: lenses.Source, scene: Scene, arc: Image | None) -> Image:
+def _companions(random: Generator, made: LensLight, scene: Scene) -> Image:
     """The source beside the deflector, unlensed, with the light of the arc or less."""
     places = []
     for _ in range(random.integers(1, 4)):
-        distance, azimuth = lens.einstein_radius * random.uniform(0.5, 2.0), random.uniform(0, 2 * np.pi)
-        places.append((lens.centre[0] + distance * np.cos(azimuth), lens.centre[1] + distance * np.sin(azimuth)))
-    light = sky.convolve(lenses.draw_unlensed(source, scene.grid, places), scene.kernel)
-    flux = 30.0 if arc is None else float(arc.sum()) * random.uniform(0.2, 1)
-    return light * (flux / max(float(light.sum()), 1e-12))
+        distance, azimuth = made.lens.einstein_radius * random.uniform(0.5, 2.0), random.uniform(0, 2 * np.pi)
+        places.append(
+            (made.lens.centre[0] + distance * np.cos(azimuth), made.lens.centre[1] + distance * np.sin(azimuth))
+        )
+    light = sky.convolve(lenses.draw_unlensed(made.source, scene.grid, places), scene.kernel)
+    return light * (float(made.arc.sum()) * random.uniform(0.2, 1) / max(float(light.sum()), 1e-12))
 
 
 def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Truth]:
@@ -242,13 +293,22 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
             galaxies.add_elliptical(random, scene.light, grid, flux=flux * random.uniform(0.1, 1), radius=radius * random.uniform(0.3, 1),
                                     axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
     elif kind == "star":
-        sky.add_star(random, scene.light, grid, scene.conditions, (0.0, 0.0), np.exp(random.uniform(np.log(100), np.log(1e6))))
+        sky.add_star(
+            random, scene.light, grid, scene.conditions, (0.0, 0.0), np.exp(random.uniform(np.log(100), np.log(1e6)))
+        )
     elif kind == "star_field":
         for _ in range(random.integers(3, 60)):
             place = (random.uniform(-1, 1) * grid.half_width, random.uniform(-1, 1) * grid.half_width)
             sky.add_star(random, scene.light, grid, scene.conditions, place, 60 * random.pareto(1.0) + 20)
     else:  # the faint, small sources that fill a survey
-        galaxies.add_sersic(scene.light, grid, flux=random.uniform(15, 250), radius=random.uniform(0.05, 0.6), index=random.uniform(0.6, 3), **shape)
+        galaxies.add_sersic(
+            scene.light,
+            grid,
+            flux=random.uniform(15, 250),
+            radius=random.uniform(0.05, 0.6),
+            index=random.uniform(0.6, 3),
+            **shape,
+        )
     if kind in ("spiral", "edge_on", "elliptical") and random.random() < 0.3:
         galaxies.add_tail(random, scene.light, grid, flux=flux * random.uniform(0.02, 0.3), radius=radius)
     _add_neighbours(random, scene, random.choice([0.5, 2, 7]))
@@ -266,7 +326,11 @@ def _off_centre(random: Generator, radius: float) -> tuple[float, float]:
 
 
 def _observe(
-    random: Generator, scene: Scene, made: list[tuple[str, int, Image, Truth]], size: int, pixel_scales: tuple[float, ...]
+    random: Generator,
+    scene: Scene,
+    made: list[tuple[str, int, Image, Truth]],
+    size: int,
+    pixel_scales: tuple[float, ...],
 ) -> list[Example]:
     """Add noise and detector effects, the same for each stamp of the scene, and cut at the model's scales."""
     grid, conditions = scene.grid, scene.conditions
@@ -288,6 +352,12 @@ def _observe(
         image[int(np.ceil(grid.size * (0.5 + border / 2))) :] = np.nan
         image = np.rot90(image, turns)
         middle = (grid.size - 1) / 2
-        stamps = cut_array(image[None].astype(np.float32), np.array([[middle, middle]]), native_scale=grid.scale, size=size, pixel_scales=pixel_scales)
+        stamps = cut_array(
+            image[None].astype(np.float32),
+            np.array([[middle, middle]]),
+            native_scale=grid.scale,
+            size=size,
+            pixel_scales=pixel_scales,
+        )
         examples.append(Example(stamps[0], label, truth | {"kind": kind.encode()}))
     return examples

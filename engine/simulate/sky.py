@@ -84,7 +84,8 @@ def draw_conditions(random: Generator, full_width: float) -> Conditions:
         seeing = random.uniform(1.6, 3.0) * max(scale, 0.6)
     space = kind < 2
     if random.random() < (0.65 if space else 0.3):
-        field = float(np.exp(random.uniform(np.log(4.8 if space else 9.0), np.log(full_width))))
+        smallest = min(4.8 if space else 9.0, full_width / 2)
+        field = float(np.exp(random.uniform(np.log(smallest), np.log(full_width))))
     else:
         field = full_width * 1.02
     return Conditions(
@@ -104,7 +105,7 @@ def draw_conditions(random: Generator, full_width: float) -> Conditions:
 def point_spread_function(conditions: Conditions) -> Image:
     """A normalised Moffat kernel with the seeing's FWHM, pixel-integrated by threefold subsampling."""
     scale = conditions.native_scale
-    radius = int(np.clip(np.ceil(4 * conditions.seeing / scale), 4, 40))
+    radius = int(np.clip(np.ceil(10 * conditions.seeing / scale), 6, 64))
     offsets = (np.arange(3 * (2 * radius + 1)) - (3 * (2 * radius + 1) - 1) / 2) * scale / 3
     x, y = np.meshgrid(offsets, offsets)
     cos, sin = np.cos(conditions.angle), np.sin(conditions.angle)
@@ -112,6 +113,7 @@ def point_spread_function(conditions: Conditions) -> Image:
     r2 = along**2 * (1 - conditions.ellipticity) + across**2 / (1 - conditions.ellipticity)
     core = conditions.seeing / (2 * np.sqrt(2 ** (1 / conditions.beta) - 1))
     kernel: Image = (1 + r2 / core**2) ** -conditions.beta
+    kernel *= np.hypot(x, y) <= (radius + 0.5) * scale  # a square edge would show around bright stars
     kernel = kernel.reshape(2 * radius + 1, 3, 2 * radius + 1, 3).mean((1, 3))
     return kernel / kernel.sum()
 
@@ -130,7 +132,9 @@ def noise(random: Generator, image: Image, conditions: Conditions) -> Image:
     return white * np.sqrt(1 + np.clip(image, 0, None) / conditions.gain)
 
 
-def add_star(random: Generator, image: Image, grid: Grid, conditions: Conditions, centre: tuple[float, float], flux: float) -> None:
+def add_star(
+    random: Generator, image: Image, grid: Grid, conditions: Conditions, centre: tuple[float, float], flux: float
+) -> None:
     """Add a point source's light (before the PSF) and its diffraction spikes, in place."""
     middle = (grid.size - 1) / 2
     x, y = centre[0] / grid.scale + middle, centre[1] / grid.scale + middle
