@@ -1,7 +1,8 @@
 """Make the screenshots of the guide from the running program: ``python docs/make_screenshots.py [FOLDER]``.
 
 They show the demo field as any user sees it: opened, scanned, a few candidates graded, the best one explained. Nothing
-is drawn by hand. Needs no display.
+is drawn by hand. Needs no display. The demo field is made anew, so that your own grades of it stay as they are; name a
+folder that holds one in ``DEEPLENSE_CACHE`` to save the minutes.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("DEEPLENSE_CACHE", tempfile.mkdtemp(prefix="deeplense-"))
 PATIENCE = 900  # seconds; the first run makes the demo field
 SETTLE = 1.5
 GRADES = "AABXABC"
