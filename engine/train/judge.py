@@ -104,7 +104,7 @@ def settle(
 
 
 def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bool, **fields: Any) -> ModelCard:
-    """Write weights, then the card that names their hash; ``fields`` are those of the card that the data do not give."""
+    """Write weights, then the card that names their hash; ``fields`` are what the data do not give of the card."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(weights(network, half=half), folder / WEIGHTS)
     card = ModelCard(

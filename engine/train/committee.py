@@ -1,0 +1,121 @@
+"""Networks trained apart, joined into one model that averages them: calibrated, tested and stored as any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.device import pick_device
+from engine.errors import ModelError
+from engine.models.build import Committee, Network
+from engine.models.card import CARD, load_card
+from engine.models.predict import load_classifier
+from engine.train.batches import Examples, prepare_all, prepared_path
+from engine.train.data import open_training_set, split
+from engine.train.judge import Court, data_named, settle, write_model
+from engine.train.loop import Progress
+from engine.types import ModelCard, Step
+
+_SAME = ("task", "classes", "bands", "size", "pixel_scales", "channels")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeRequest:
+    """All that joining trained models into a committee needs.
+
+    ``members`` are folders of models of one kind, trained with one split seed; ``data`` the training sets whose
+    validation part calibrates the committee and whose test part judges it.
+    """
+
+    members: tuple[Path, ...]
+    data: tuple[Path, ...]
+    out: Path
+    name: str = "committee"
+    prior: float | None = None
+    half_weights: bool = False
+    device: str | None = None
+    threads: int | None = None
+    cache: Path | None = None
+    limits: str = ""
+    licence: str = ""
+
+
+def form_committee(request: CommitteeRequest) -> Iterator[Step]:
+    """Join models, calibrate and test the committee, and write it; the item of the last Step is its ModelCard.
+
+    A source is in the same part of every training set it turns up in (see ``engine.train.data.split``), so the
+    held-out parts of ``data`` were seen by none of the members, whatever sets they were trained on.
+
+    Raises
+    ------
+    ModelError
+        Fewer than two members, or members of different kinds or splits.
+    """
+    if len(request.members) < 2:
+        raise ModelError("a committee needs at least two trained models: name their folders")
+    if (request.out / CARD).exists():
+        raise ModelError(f"{request.out} already holds a trained model: name another folder")
+    cards = [load_card(folder) for folder in request.members]
+    shares = _shared_split(cards, request.members)
+    yield Step(0, 1, note="Reading the training set")
+    data = open_training_set(request.data, bands=cards[0].bands)
+    parts = split(data.label, data.group, **shares)
+    path = prepared_path(data, cards[0].channels, request.cache or request.out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = 0 if path.exists() else len(data)
+    progress = Progress(fresh + len(parts["validation"]) + len(parts["test"]), note="Preparing stamps")
+    if fresh:
+        for count in prepare_all(data, cards[0].channels, path, threads=request.threads or os.cpu_count() or 1):
+            yield progress.step(count)
+    device = pick_device(request.device)
+    committee = Committee(_networks(request.members)).to(device)
+    progress.note = "Testing"
+    court = Court(data, parts, Examples(path, data.label, device), lambda: torch.autocast(device.type, enabled=False))
+    found = yield from progress.through(settle(committee, court, prior=request.prior, half=request.half_weights))
+    members = [{"key": card.key, "training": card.training, "metrics": card.metrics} for card in cards]
+    card = write_model(
+        committee,
+        data,
+        request.out,
+        half=request.half_weights,
+        name=request.name,
+        architecture="+".join(card.architecture for card in cards),
+        task=cards[0].task,
+        channels=cards[0].channels,
+        training={"members": members, "data": data_named(data), **shares},
+        limits=request.limits or cards[0].limits,
+        licence=request.licence or cards[0].licence,
+        **found,
+    )
+    if request.cache is None:
+        path.unlink(missing_ok=True)
+    yield Step(progress.total, progress.total, (card,), "Joined")
+
+
+def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[str, Any]:
+    """The split that all members were trained with, once they are found to be of one kind."""
+    head = cards[0]
+    names = {"seed": "split_seed", "validation": "validation", "test": "test"}
+    for card, folder in zip(cards[1:], folders[1:], strict=True):
+        other = [name for name in _SAME if getattr(card, name) != getattr(head, name)]
+        other += [name for name in names.values() if card.training.get(name) != head.training.get(name)]
+        if other:
+            message = f"{folder} and {folders[0]} differ in {', '.join(name.replace('_', ' ') for name in other)}"
+            raise ModelError(f"{message}: join models of one kind, trained with one split")
+    if any(head.training.get(name) is None for name in names.values()):
+        raise ModelError(f"the card of {folders[0]} does not say how its data were split: join models trained here")
+    return {key: head.training[name] for key, name in names.items()}
+
+
+def _networks(folders: Sequence[Path]) -> list[Network]:
+    """The networks of the members; those of a member that is a committee itself one by one."""
+    found: list[Network] = []
+    for folder in folders:
+        network = load_classifier(folder, device="cpu").network
+        found += network.members if isinstance(network, Committee) else [network]
+    return found
