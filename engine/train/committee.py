@@ -113,9 +113,19 @@ def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[s
 
 
 def _networks(folders: Sequence[Path]) -> list[Network]:
-    """The networks of the members; those of a member that is a committee itself one by one."""
+    """The networks of the members (those of a member that is a committee one by one), each calibrated by its head.
+
+    Networks differ in how steep their logits are; with its own calibration in its head none of them outvotes the
+    others by shouting, and the spread between them is one of probabilities.
+    """
     found: list[Network] = []
     for folder in folders:
-        network = load_classifier(folder, device="cpu").network
-        found += network.members if isinstance(network, Committee) else [network]
+        classifier = load_classifier(folder, device="cpu")
+        network, calibration = classifier.network, classifier.card.calibration
+        for member in network.members if isinstance(network, Committee) else (network,):
+            with torch.no_grad():
+                member.head.weight *= calibration.get("slope", 1.0)
+                member.head.bias *= calibration.get("slope", 1.0)
+                member.head.bias += calibration.get("intercept", 0.0)
+            found.append(member)
     return found
