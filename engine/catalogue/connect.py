@@ -63,8 +63,7 @@ def take_lock(path: Path) -> FileLock:
     """
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=0, thread_local=False)
     try:
-        with translated(path):
-            lock.acquire()
+        lock.acquire()
     except Timeout:
         raise ProjectError(
             f"{path} is open for writing in another window or program: close it there, or open it read-only here"
@@ -73,6 +72,9 @@ def take_lock(path: Path) -> FileLock:
         raise ProjectError(
             f"{path}: this drive cannot lock files: copy the project to a local drive, or open it read-only"
         ) from None
+    except OSError as error:
+        with translated(path):
+            raise error
     return lock
 
 
@@ -127,6 +129,10 @@ def create_file(path: Path | None, created: str) -> Engine:
         connection.execute(
             meta.insert(), [{"key": "format", "value": str(FORMAT)}, {"key": "created", "value": created}]
         )
+    if path is not None:
+        # What tells whose file it is must stand in the file, not in its log.
+        with translated(path), engine.connect() as connection:
+            connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return engine
 
 
@@ -138,7 +144,8 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
     """
     if not path.is_file():
         raise ProjectError(f"{path}: there is no such project file: check the name, or make a new project")
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    _recognise(path)
+    writable = _writable(path) and _writable(path.parent)
     if not read_only:
         if not writable:
             raise ProjectError(f"{path}: {_ADVICE['READONLY']}")
@@ -162,12 +169,22 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
         raise
 
 
+def _recognise(path: Path) -> None:
+    """Look at the header alone: opening a foreign database with SQLite could already change it."""
+    with translated(path), path.open("rb") as file:
+        header = file.read(72)
+    if header[:16] != b"SQLite format 3\0" or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise ProjectError(f"{path}: {_ADVICE['NOTADB']}")
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def _checked(engine: Engine, path: Path) -> Engine:
-    """Make sure that this is a project, of a format that can be read, and whole."""
+    """Make sure that the project is of a format that can be read, and whole."""
     try:
         with translated(path), engine.connect() as connection:
-            if connection.exec_driver_sql("PRAGMA application_id").scalar() != APPLICATION_ID:
-                raise ProjectError(f"{path}: {_ADVICE['NOTADB']}")
             written = int(connection.execute(select(meta.c.value).where(meta.c.key == "format")).scalar() or 0)
             if written > FORMAT:
                 raise ProjectError(

@@ -38,7 +38,7 @@ COLUMNS = (
     Column("raw_score", "float", "The network's own output, 0 to 1", ucd="stat.value"),
     Column("model", "text", "Key of the model that gave the score", ucd="meta.id;meta.modelled"),
     Column("grade", "text", "Grade given by a person, empty if none", ucd="meta.code.class"),
-    Column("grader", "text", "Who gave the grade", ucd="meta.id.person"),
+    Column("grader", "text", "Who gave the grade", ucd="meta.id"),
     Column("note", "text", "What the grader noted", ucd="meta.note"),
     Column("flux", "float", "Flux of the source, in units of the mosaic", ucd="phot.flux"),
     Column("radius", "float", "Half-light radius", "pix", "phys.angSize;src"),
