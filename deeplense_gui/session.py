@@ -23,7 +23,7 @@ from deeplense_gui.filters import Filters
 from deeplense_gui.jobs import JobHandle, Jobs, Reason
 from deeplense_gui.preferences import Preferences
 from engine.errors import EngineError
-from engine.types import Candidate, Changes, Mosaic, ScanRequest, Step
+from engine.types import Candidate, Changes, ModelCard, Mosaic, ScanRequest, Step
 
 GRADES = ("A", "B", "C", "X")
 PROJECT_SUFFIX = ".deeplense"
@@ -322,6 +322,13 @@ class Session(QObject):
             return not self.read_only
         path = self._automatic_project(mosaic)
         return self.open_project(path) if path.exists() else self.new_project(path)
+
+    def card(self) -> ModelCard | None:
+        """The card of the model in use, None where it is not installed."""
+        try:
+            return work.card(self.model)
+        except EngineError:
+            return None
 
     def warm_up(self) -> None:
         """Import torch and load the finder in the worker, while the user looks around."""

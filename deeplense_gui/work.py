@@ -5,7 +5,7 @@ They are called in the worker thread, which is where torch, astropy's readers an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ModelError
-from engine.types import Candidate, ModelCard, Mosaic, ScanRequest, Step
+from engine.types import Candidate, ModelCard, Mosaic, Saliency, ScanRequest, Step
 
 SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
 
@@ -90,14 +90,20 @@ class Models:
         yield Step(0, 1, note=candidate.name)
         from engine.detect.scoring import bands_for
         from engine.images.cutouts import cut
-        from engine.interpret.saliency import METHODS
 
         classifier = self.classifier(model)
         card = classifier.card
         position = np.array([[candidate.x, candidate.y]])
         bands = bands_for(card, mosaic)
         cutouts = cut(mosaic, position, size=card.size, pixel_scales=card.pixel_scales, bands=bands)
-        yield Step(1, 1, (METHODS[method](classifier, cutouts),))
+        yield Step(1, 1, (saliency_method(method)(classifier, cutouts),))
+
+
+def saliency_method(name: str) -> Callable[..., Saliency]:
+    """The saliency method of a name; imports torch."""
+    from engine.interpret.saliency import METHODS
+
+    return METHODS[name]
 
 
 def demo() -> Iterator[Step]:

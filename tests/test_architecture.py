@@ -28,6 +28,7 @@ GUI_LAYERS = (
     ("deeplense_gui.actions", "deeplense_gui.models", "deeplense_gui.widgets"),
     ("deeplense_gui.panels", "deeplense_gui.dialogs"),
     ("deeplense_gui.main_window",),
+    ("deeplense_gui.screenshot",),
     ("deeplense_gui.__main__",),
 )
 HEAVY = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
-from deeplense_gui.session import Choice, Session
+from deeplense_gui.session import Choice
 
 KEPT = 3
-INFO_MS = 7000
 
 
 class Notice(QFrame):
@@ -44,8 +43,6 @@ class Notice(QFrame):
         close.setAccessibleName("Dismiss")
         close.clicked.connect(self.dismiss)
         row.addWidget(close)
-        if level == "info" and not choices:
-            QTimer.singleShot(INFO_MS, self, self.dismiss)
 
     def dismiss(self) -> None:
         """Take the notice away."""
@@ -54,14 +51,13 @@ class Notice(QFrame):
 
 
 class NoticeBar(QWidget):
-    """The last few messages, newest first; plain ones go by themselves."""
+    """The last few messages that ask for attention, newest first."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        session.message.connect(self.show_message)
 
     def notices(self) -> list[Notice]:
         """What is shown, newest first."""
@@ -69,9 +65,9 @@ class NoticeBar(QWidget):
         return [notice for notice in found if isinstance(notice, Notice) and not notice.isHidden()]
 
     def show_message(self, text: str, level: str, choices: tuple[Choice, ...] = ()) -> None:
-        """Show a message; one that says the same is not shown twice, and plain ones replace each other."""
+        """Show a message; one that says the same is not shown twice."""
         for notice in self.notices():
-            if notice.text == text or (level == "info" and notice.level == "info" and not notice.buttons):
+            if notice.text == text:
                 notice.dismiss()
         self._column.insertWidget(0, Notice(text, level, tuple(choices)))
         for notice in self.notices()[KEPT:]:

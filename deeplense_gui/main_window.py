@@ -1,0 +1,419 @@
+"""Docks and menus: every command comes from ``ACTIONS``, every panel from ``PANELS``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QDockWidget,
+    QFileDialog,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QTabBar,
+    QTabWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplense_gui import style
+from deeplense_gui.actions import ACTIONS, MENUS, Action
+from deeplense_gui.dialogs.about import AboutDialog
+from deeplense_gui.dialogs.error import ErrorDialog
+from deeplense_gui.dialogs.export import ExportDialog
+from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
+from deeplense_gui.dialogs.notices import NoticeBar
+from deeplense_gui.dialogs.preferences import PreferencesDialog
+from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
+from deeplense_gui.panels import PANELS
+from deeplense_gui.panels.jobs import JobStatus
+from deeplense_gui.panels.start import StartPage, is_project
+from deeplense_gui.session import PROJECT_SUFFIX, Session
+from engine.types import Mosaic
+
+LAYOUT = 1
+SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy);;All files (*)"
+PROJECT_FILES = f"DeepLense projects (*{PROJECT_SUFFIX})"
+AREAS = {"right": Qt.DockWidgetArea.RightDockWidgetArea, "bottom": Qt.DockWidgetArea.BottomDockWidgetArea}
+KEYS_OF_CONTROLS = {
+    QAbstractButton: {Qt.Key.Key_Space},
+    QAbstractSlider: {Qt.Key.Key_Left, Qt.Key.Key_Right},
+    QComboBox: {Qt.Key.Key_Space, Qt.Key.Key_Left, Qt.Key.Key_Right},
+    QTabBar: {Qt.Key.Key_Left, Qt.Key.Key_Right},
+}
+
+
+class MainWindow(QMainWindow):
+    """The window over one session; closing it closes the session."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.actions_by_id: dict[str, QAction] = {}
+        self.panels: dict[str, QWidget] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        self._working = False
+        self.setObjectName("main")
+        self.setAcceptDrops(True)
+        self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._make_panels()
+        self._make_actions()
+        self.job_status = JobStatus(session)
+        self.statusBar().addPermanentWidget(self.job_status)
+        self._listen()
+        self._restore_geometry()
+        self._show_state()
+        QApplication.instance().installEventFilter(self)
+
+    # building -----------------------------------------------------------------------------------------------------
+
+    def _make_panels(self) -> None:
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.notices = NoticeBar()
+        self.pages = QStackedWidget()
+        self.start = StartPage(self.session)
+        self.start.asked.connect(lambda name: self.actions_by_id[name].trigger())
+        self.start.chosen.connect(self.open_files)
+        self.pages.addWidget(self.start)
+        column.addWidget(self.notices)
+        column.addWidget(self.pages, 1)
+        self.setCentralWidget(centre)
+        self.setCorner(Qt.Corner.BottomRightCorner, AREAS["right"])
+        for panel in PANELS:
+            widget = panel.widget(self.session)
+            self.panels[panel.id] = widget
+            if panel.area == "centre":
+                self.pages.addWidget(widget)
+                continue
+            dock = QDockWidget(panel.title, objectName=panel.id)
+            dock.setWidget(widget)
+            if panel.area == "bottom":  # their tabs name them; a title as well would cost a row of the list
+                dock.setTitleBarWidget(QWidget())
+            self.docks[panel.id] = dock
+        self._lay_out()
+        for dock in self.docks.values():
+            dock.hide()
+
+    def _lay_out(self) -> None:
+        """Put the docks where they are at first."""
+        before: dict[str, QDockWidget] = {}
+        for panel in PANELS:
+            dock = self.docks.get(panel.id)
+            if dock is None:
+                continue
+            self.addDockWidget(AREAS[panel.area], dock, Qt.Orientation.Vertical)
+            dock.setFloating(False)
+            if panel.tabbed and panel.area in before:
+                self.tabifyDockWidget(before[panel.area], dock)
+                before[panel.area].raise_()
+            else:
+                before[panel.area] = dock
+            dock.setVisible(panel.shown)
+
+    def _share_space(self) -> None:
+        """The first sizes of the docks: the inspector 38 % of the width, the list 30 % of the height."""
+        bottom = [self.docks[panel.id] for panel in PANELS if panel.area == "bottom" and not panel.tabbed]
+        right = [self.docks[panel.id] for panel in PANELS if panel.area == "right"]
+        self.resizeDocks(right[:1], [round(self.width() * 0.38)], Qt.Orientation.Horizontal)
+        self.resizeDocks(bottom, [round(self.height() * 0.30)] * len(bottom), Qt.Orientation.Vertical)
+        self.resizeDocks(right, [self.height(), *[1] * (len(right) - 1)], Qt.Orientation.Vertical)
+
+    def _make_actions(self) -> None:
+        bar = QToolBar("Toolbar", objectName="toolbar")
+        bar.setMovable(False)
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        menus = {title: self.menuBar().addMenu(title) for title in MENUS}
+        previous = ""
+        for action in ACTIONS:
+            made = self._make_action(action)
+            if action.separator:
+                menus[action.menu].addSeparator()
+            menus[action.menu].addAction(made)
+            if action.toolbar:
+                if previous not in ("", action.menu):
+                    bar.addSeparator()
+                bar.addAction(made)
+                previous = action.menu
+        for button in bar.findChildren(QAbstractButton):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.recent = QMenu("Open recent", menus["File"])
+        menus["File"].insertMenu(self.actions_by_id["file.open_project"], self.recent)
+        self.recent.aboutToShow.connect(self._fill_recent)
+        menus["View"].addSeparator()
+        for dock in self.docks.values():
+            menus["View"].addAction(dock.toggleViewAction())
+        self.toolbar = bar
+        self.addToolBar(bar)
+
+    def _make_action(self, action: Action) -> QAction:
+        made = QAction(action.text, self, objectName=action.id)
+        made.setShortcuts([QKeySequence(key) for key in action.keys])
+        made.setAutoRepeat(action.id in ("go.next", "go.previous", "edit.undo", "edit.redo"))
+        hint = f" ({QKeySequence(action.key).toString(QKeySequence.SequenceFormat.NativeText)})" if action.key else ""
+        made.setToolTip(action.tip + hint)
+        made.setStatusTip(action.tip)
+        made.setIconText(action.text.rstrip("…").removeprefix("Hide or show ").capitalize())
+        if action.icon:
+            made.setIcon(style.icon(action.icon))
+        if action.id == "file.quit":
+            made.setMenuRole(QAction.MenuRole.QuitRole)
+        made.triggered.connect(lambda: action.verb(self))
+        self.actions_by_id[action.id] = made
+        return made
+
+    def _listen(self) -> None:
+        session = self.session
+        session.message.connect(self._on_message)
+        session.crashed.connect(lambda title, trace: self._open(ErrorDialog(title, trace, self)))
+        session.locate.connect(self.ask_moved)
+        session.scale_wanted.connect(self.ask_pixel_scale)
+        for signal in (session.changed, session.selected, session.filtered, session.scanning):
+            signal.connect(lambda _=None: self._enable())
+        for signal in (session.mosaic_opened, session.project_opened):
+            signal.connect(lambda _=None: self._show_state())
+        session.overlays_toggled.connect(lambda _: self._enable())
+
+    # state --------------------------------------------------------------------------------------------------------
+
+    def _enable(self) -> None:
+        """Enable the commands that apply now."""
+        session = self.session
+        for action in ACTIONS:
+            self.actions_by_id[action.id].setEnabled(action.enabled(session))
+        for name, word in (("edit.undo", "Undo"), ("edit.redo", "Redo")):
+            text = getattr(session.project, f"{word.lower()}_text", None)
+            self.actions_by_id[name].setText(f"{word} {text}" if text else word)
+            self.actions_by_id[name].setIconText(word)
+        overlays = "overlays" if session.overlays else "overlays-off"
+        self.actions_by_id["view.overlays"].setIcon(style.icon(overlays))
+
+    def _show_state(self) -> None:
+        """Title, page and commands for what is open."""
+        session = self.session
+        project, mosaic = session.project, session.mosaic
+        parts = [Path(project.path).stem if project is not None else "", mosaic.name if mosaic is not None else ""]
+        mark = " (read-only)" if project is not None and project.read_only else ""
+        self.setWindowTitle(" — ".join([*dict.fromkeys(part for part in parts if part), "DeepLense"]) + mark)
+        working = project is not None or mosaic is not None
+        if working and not self._working:
+            self._working = True
+            self.pages.setCurrentIndex(1)
+            self._restore_layout()
+        elif not working and self._working:
+            self._save_layout()
+            self._working = False
+            self.start.refresh()
+            self.pages.setCurrentIndex(0)
+            for dock in self.docks.values():
+                dock.hide()
+        self._enable()
+
+    def _on_message(self, text: str, level: str, choices: tuple[Any, ...]) -> None:
+        if level == "info" and not choices:
+            self.statusBar().showMessage(text, 8000)
+        else:
+            self.notices.show_message(text, level, choices)
+
+    def _restore_geometry(self) -> None:
+        stored = self.session.preferences.get("geometry")
+        if not isinstance(stored, QByteArray) or not self.restoreGeometry(stored):
+            self.resize(1440, 900)
+
+    def _restore_layout(self) -> None:
+        stored = self.session.preferences.get("layout")
+        if not isinstance(stored, QByteArray) or not self.restoreState(stored, LAYOUT):
+            self.reset_layout()
+
+    def reset_layout(self) -> None:
+        """Put every panel back to where it was at first."""
+        self._lay_out()
+        self._share_space()
+        QTimer.singleShot(0, self, self._share_space)
+
+    def _save_layout(self) -> None:
+        if self._working:
+            self.session.preferences.set("layout", self.saveState(LAYOUT))
+
+    # asking -------------------------------------------------------------------------------------------------------
+
+    def open_files(self, paths: Sequence[Path | str]) -> None:
+        """Open what was chosen or dropped: a project, or the other files as one mosaic."""
+        files = [Path(path) for path in paths]
+        projects = [path for path in files if is_project(path)]
+        if projects:
+            self.session.open_project(projects[0])
+        others = [path for path in files if not is_project(path)]
+        if others:
+            self.session.open_mosaic(others)
+
+    def ask_mosaic(self) -> None:
+        """Ask for one file, or one a band, and open it."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Open mosaic (several files: one a band)", self.session.preferences.folder, SKY_FILES
+        )
+        if names:
+            self.open_files(names)
+
+    def ask_project(self) -> None:
+        """Ask for a project file and open it."""
+        folder = self.session.preferences.folder
+        name, _ = QFileDialog.getOpenFileName(self, "Open project", folder, PROJECT_FILES)
+        if name:
+            self.session.open_project(name)
+
+    def ask_new_project(self) -> None:
+        """Ask where a new project goes, and start it."""
+        name = self._ask_save("New project", "lenses")
+        if name:
+            self.session.new_project(name)
+
+    def ask_save_as(self) -> None:
+        """Ask for another file for the project, and go on there."""
+        name = self._ask_save("Save project as", f"{Path(self.session.project.path).stem}-copy")
+        if name:
+            self.session.save_project_as(name)
+
+    def _ask_save(self, title: str, stem: str) -> str:
+        start = Path(self.session.preferences.folder) / f"{stem}{PROJECT_SUFFIX}"
+        name, _ = QFileDialog.getSaveFileName(self, title, str(start), PROJECT_FILES)
+        return name if not name or is_project(Path(name)) else name + PROJECT_SUFFIX
+
+    def ask_moved(self, mosaic_id: str, path: str) -> None:
+        """Ask where a mosaic of the project is now."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self, f"Where is {Path(path).name} now?", self.session.preferences.folder, SKY_FILES
+        )
+        if names:
+            self.session.relocate(mosaic_id, names)
+
+    def ask_image(self) -> None:
+        """Show the images of the open file, to choose another."""
+        mosaic = self.session.mosaic
+        if mosaic is not None:
+            self.session.list_images(mosaic.paths[0], lambda images: self._choose_image(mosaic, images))
+
+    def _choose_image(self, mosaic: Mosaic, images: list[Any]) -> None:
+        dialog = ImageDialog(mosaic.paths[0].name, images, self)
+        dialog.accepted.connect(lambda: self._open_image(mosaic, dialog.key()))
+        self._open(dialog)
+
+    def _open_image(self, mosaic: Mosaic, key: int | str | None) -> None:
+        if key is not None:
+            option = {"hdu": key} if isinstance(key, int) else {"dataset": key}
+            self.session.open_mosaic(mosaic.paths[:1], **option)
+
+    def ask_pixel_scale(self) -> None:
+        """Ask for the pixel scale of the shown mosaic."""
+        mosaic = self.session.mosaic
+        if mosaic is not None:
+            dialog = PixelScaleDialog(mosaic.name, mosaic.pixel_scale, self)
+            dialog.accepted.connect(lambda: self.session.set_pixel_scale(dialog.scale.value()))
+            self._open(dialog)
+
+    def ask_export(self) -> None:
+        """Ask for format and file, and export."""
+        session = self.session
+        stem = Path(session.preferences.folder) / Path(session.project.path).stem
+        dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
+        dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
+        self._open(dialog)
+
+    def ask_preferences(self) -> None:
+        """Ask for the grader's name and the look."""
+        dialog = PreferencesDialog(self.session.preferences, self)
+        dialog.accepted.connect(self._apply_theme)
+        self._open(dialog)
+
+    def _apply_theme(self) -> None:
+        style.apply(QApplication.instance(), self.session.preferences.theme)
+        for action in ACTIONS:
+            if action.icon:
+                self.actions_by_id[action.id].setIcon(style.icon(action.icon))
+
+    def show_shortcuts(self) -> None:
+        """Show all commands and their keys."""
+        self._open(ShortcutsDialog(self))
+
+    def show_about(self) -> None:
+        """Show version, licence and model."""
+        self._open(AboutDialog(self.session.card(), self))
+
+    def _open(self, dialog: QDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def focus_filter(self) -> None:
+        """Put the cursor into the text filter of the list."""
+        self.docks["candidates"].show()
+        self.docks["candidates"].raise_()
+        self.panels["candidates"].focus_filter()
+
+    def focus_note(self) -> None:
+        """Put the cursor into the note of the selected candidate."""
+        self.docks["vetting"].show()
+        self.docks["vetting"].raise_()
+        self.panels["vetting"].focus_note()
+
+    def toggle_full_screen(self) -> None:
+        """Give the whole screen to the window, or take it back."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _fill_recent(self) -> None:
+        self.recent.clear()
+        for paths in self.session.preferences.recent():
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            action = self.recent.addAction(f"{Path(paths[0]).name}{more}")
+            action.setToolTip(paths[0])
+            action.triggered.connect(lambda _=False, paths=paths: self.open_files(paths))
+        if self.recent.isEmpty():
+            self.recent.addAction("Nothing yet").setEnabled(False)
+
+    # events -------------------------------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and not event.modifiers():
+            for kind, keys in KEYS_OF_CONTROLS.items():
+                if isinstance(watched, kind) and event.key() in keys:
+                    event.accept()
+                    return True
+        return False
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the dropped files."""
+        event.acceptProposedAction()
+        self.open_files([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Once on the screen, load the slow parts in the worker."""
+        super().showEvent(event)
+        if not event.spontaneous():
+            QTimer.singleShot(50, self, self.session.warm_up)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Go at once; the session ends its job and joins its thread after the window is gone."""
+        QApplication.instance().removeEventFilter(self)
+        self.session.preferences.set("geometry", self.saveGeometry())
+        self._save_layout()
+        self.hide()
+        self.session.close()
+        super().closeEvent(event)
