@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from engine.errors import ImageError
 from engine.images.bands import header_band, plane_bands
+from engine.images.damage import DAMAGE, reason
 from engine.images.planes import Layer, MappedPlane, Section, SectionPlane, Source
 from engine.images.sky import read_sky
 from engine.images.unpack import plain
@@ -35,8 +36,6 @@ _AUXILIARY = frozenset(
         """,
     )
 )
-# What astropy is known to raise on files that are not what they claim.
-_FILE_ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, fits.VerifyError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +75,16 @@ class Hdu:
 
 
 @contextmanager
-def _open(path: Path, **options: Any) -> Iterator[fits.HDUList]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with fits.open(path, memmap=True, ignore_missing_simple=False, **options) as file:
-            yield file
+def _open(path: Path, local: Path, **options: Any) -> Iterator[fits.HDUList]:
+    """The headers of a file; whatever is wrong with them ends in an ImageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Opened here, for astropy leaves a file open whose headers it cannot read.
+            with local.open("rb") as handle, fits.open(handle, memmap=False, **options) as file:
+                yield file
+    except DAMAGE as error:
+        raise ImageError(f"{path.name} is not a readable FITS file ({reason(error)}): get the file again") from error
 
 
 def list_hdus(path: Path) -> list[Hdu]:
@@ -92,13 +96,9 @@ def list_hdus(path: Path) -> list[Hdu]:
     """
     local = plain(path)
     size = local.stat().st_size
-    try:
-        # Compressed images are tables on disk: seen as such, their place and length are known without unpacking.
-        with _open(local, disable_image_compression=True) as file:
-            found = [_describe(index, hdu, size) for index, hdu in enumerate(file)]
-    except _FILE_ERRORS as error:
-        text = (str(error) or type(error).__name__).split("\n")[0].split(". ")[0]
-        raise ImageError(f"{path.name} is not a readable FITS file ({text}): get the file again") from error
+    # Compressed images are tables on disk: seen as such, their place and length are known without unpacking.
+    with _open(path, local, disable_image_compression=True) as file:
+        found = [_describe(index, hdu, size) for index, hdu in enumerate(file)]
     return [hdu for hdu in found if hdu is not None]
 
 
@@ -175,23 +175,23 @@ def find_bands(hdus: Sequence[Hdu], bands: Sequence[str]) -> list[Hdu] | None:
 def read_hdu(path: Path, hdu: Hdu) -> Layer:
     """An image HDU as a layer; a cube has a plane for each step of its third axis."""
     local = plain(path)
-    with _open(local) as file:
+    with _open(path, local) as file:
         own = file[hdu.index].header
         shared = file[0].header
         ny, nx = hdu.shape[-2:]
         wcs, scale, notes = read_sky(own, (ny, nx), file)
-    squeezed = tuple(side for side in hdu.shape[:-2] if side > 1)
+        squeezed = tuple(side for side in hdu.shape[:-2] if side > 1)
+        count = squeezed[-1] if squeezed else 1
+        planes: tuple[Plane, ...]
+        planes = _compressed_planes(local, hdu, count) if hdu.compressed else _plain_planes(local, hdu, count)
+        if count > 1:
+            bands = plane_bands({**shared, **own}, count)
+        else:
+            bands = (header_band(own) or header_band(shared) or _named_band(hdu),)
+        if wcs is None and scale is None and hdu.index:
+            scale = read_sky(shared, (ny, nx))[1]
     if len(squeezed) > 1:
         notes += (f"Only the first of {squeezed[0]} cubes is shown ({' x '.join(map(str, hdu.shape))})",)
-    count = squeezed[-1] if squeezed else 1
-    planes: tuple[Plane, ...]
-    planes = _compressed_planes(local, hdu, count) if hdu.compressed else _plain_planes(local, hdu, count)
-    if count > 1:
-        bands = plane_bands({**shared, **own}, count)
-    else:
-        bands = (header_band(own) or header_band(shared) or _named_band(hdu),)
-    if wcs is None and scale is None and hdu.index:
-        scale = read_sky(shared, (ny, nx))[1]
     return Layer(path, hdu.index, hdu.name, planes, bands, wcs, scale, notes)
 
 
@@ -231,7 +231,12 @@ def _compressed_planes(local: Path, hdu: Hdu, count: int) -> tuple[SectionPlane,
 
 def open_section(path: Path, key: int | str) -> tuple[Any, Section]:
     """Open a compressed HDU for reading by region; the first of the two is to be closed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = fits.open(path, memmap=False)  # still by section; a map fails where BZERO is set
-        return file, file[key].section
+    handle = path.open("rb")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Sections are read tile by tile without a map too, and a map fails where BZERO is set.
+            return handle, fits.open(handle, memmap=False)[key].section
+    except DAMAGE:
+        handle.close()
+        raise

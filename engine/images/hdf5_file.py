@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from astropy.io import fits
 
 from engine.errors import ImageError
 from engine.images.bands import band_name
+from engine.images.damage import DAMAGE, reason
 from engine.images.planes import Layer, Section, SectionPlane, Source
 from engine.images.sky import plausible, read_sky
-from engine.images.unpack import first_bytes
 
 _PREFERRED = ("image_data", "image", "images", "sci", "science", "flux", "data", "cutouts", "primary")
 _AUXILIARY = (
@@ -54,6 +55,16 @@ class Dataset:
         return not any(word in name for word in _AUXILIARY), preferred, self.shape[-1] * self.shape[-2]
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """A file; whatever is wrong with it ends in an ImageError."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DAMAGE as error:
+        raise ImageError(f"{path.name} is not a readable HDF5 file ({reason(error)}): get the file again") from error
+
+
 def list_datasets(path: Path) -> list[Dataset]:
     """The numeric datasets of two or three axes that have pixels.
 
@@ -73,12 +84,8 @@ def list_datasets(path: Path) -> list[Dataset]:
         ):
             found.append(Dataset(name, tuple(map(int, item.shape)), str(item.dtype)))
 
-    first_bytes(path)
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise ImageError(f"{path.name} is not a readable HDF5 file ({error}): get the file again") from error
+    with _open(path) as file:
+        file.visititems(visit)
     return found
 
 
@@ -108,7 +115,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
     ``transform_pix2angle`` (arcsec) that lenstronomy's coordinates are stored with.
     """
     shape = (dataset.shape[-2], dataset.shape[-1])
-    with h5py.File(path, "r") as file:
+    with _open(path) as file:
         item = file[dataset.key]
         attributes = {**_attributes(file), **_attributes(item.parent), **_attributes(item)}
         near = {name: value[()] for name, value in item.parent.items() if _is_small(value)}
@@ -127,7 +134,11 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
 def open_dataset(path: Path, key: int | str) -> tuple[Any, Section]:
     """Open a dataset for reading by region; the first of the two is to be closed."""
     file = h5py.File(path, "r")
-    return file, file[key]
+    try:
+        return file, file[key]
+    except DAMAGE:
+        file.close()
+        raise
 
 
 def _attributes(item: Any) -> dict[str, Any]:

@@ -265,7 +265,6 @@ def _identity(layers: Sequence[Layer]) -> str:
 
 
 def _extension(layers: Sequence[Layer]) -> str:
-    first = layers[0]
-    if isinstance(first.key, str):
-        return first.key
-    return f"HDU {first.key} {first.name}".strip() if first.key else ""
+    names = [layer.key if isinstance(layer.key, str) else layer.name or f"HDU {layer.key}" for layer in layers]
+    shown = [name for name, layer in zip(names, layers, strict=True) if layer.key]
+    return ", ".join(dict.fromkeys(shown))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import ImageError
+from engine.images.damage import DAMAGE, reason
 from engine.images.planes import Layer, MappedPlane
 from engine.types import Plane
 
@@ -20,9 +21,9 @@ def read_array(path: Path) -> Layer:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except DAMAGE as error:
         raise ImageError(
-            f"{path.name} is not a readable .npy array ({error}): save it without pickled objects"
+            f"{path.name} is not a readable .npy array ({reason(error)}): save it without pickled objects"
         ) from error
     if array.ndim not in (2, 3) or array.dtype.kind not in "iuf" or not array.size:
         raise ImageError(f"{path.name} holds {array.dtype} {array.shape}: two or three axes of numbers are needed")

@@ -6,6 +6,7 @@ A plane opens its file when first read, may be read from any thread, and travels
 from __future__ import annotations
 
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from engine.errors import ImageError
+from engine.images.damage import DAMAGE, reason
 from engine.types import FloatArray, Plane
 
 
@@ -75,8 +77,48 @@ class MappedPlane:
         if self._array is None:
             try:
                 self._array = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-            except (OSError, ValueError) as error:
-                raise ImageError(f"{self.path.name} cannot be read any more ({error}): open it again") from error
+            except DAMAGE as error:
+                raise ImageError(
+                    f"{self.path.name} cannot be read any more ({reason(error)}): open it again"
+                ) from error
+        return to_float(self._array[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_array": None}
+
+
+class Section(Protocol):
+    """What can be sliced: an h5py dataset or the section of a FITS HDU."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+class Source:
+    """A file kept open for sections of it, one read at a time."""
+
+    def __init__(self, path: Path, key: int | str, opener: Callable[[Path, int | str], tuple[Any, Section]]) -> None:
+        self.path, self.key, self.opener = path, key, opener
+        self._lock = threading.Lock()
+        self._section: Section | None = None
+
+    def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
+        """The pixels as stored, or scaled if the format's reader does so.
+
+        Raises
+        ------
+        ImageError : the file is damaged or gone
+        """
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # astropy's remarks on odd headers
+            try:
+                if self._section is None:
+                    file, self._section = self.opener(self.path, self.key)
+                    weakref.finalize(self, file.close)
+                return np.asarray(self._section[index])
+            except DAMAGE as error:
+                raise ImageError(
+                    f"{self.path.name} cannot be read any more ({reason(error)}): open it again"
+                ) from error
         return to_float(self._array[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,9 +152,10 @@ class Source:
                     file, self._section = self.opener(self.path, self.key)
                     weakref.finalize(self, file.close)
                 return np.asarray(self._section[index])
-            except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
-                text = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise ImageError(f"{self.path.name} is damaged: its pixels cannot be unpacked ({text})") from error
+            except DAMAGE as error:
+                raise ImageError(
+                    f"{self.path.name} is damaged: pixels cannot be unpacked ({reason(error)}); get the file again"
+                ) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "key": self.key, "opener": self.opener}
@@ -132,9 +175,13 @@ class SectionPlane:
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
-        columns = slice(x0, x1)
         if step > self.tile:
-            rows = [self.source.read((*self.leading, slice(y, y + 1), columns)) for y in range(y0, y1, step)]
-            return to_float(np.concatenate(rows)[:, ::step])
+            return to_float(np.concatenate([self._raw(y, y + 1, x0, x1) for y in range(y0, y1, step)])[:, ::step])
         # Readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards.
-        return to_float(self.source.read((*self.leading, slice(y0, y1), columns))[::step, ::step])
+        return to_float(self._raw(y0, y1, x0, x1)[::step, ::step])
+
+    def _raw(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        pixels = self.source.read((*self.leading, slice(y0, y1), slice(x0, x1)))
+        if pixels.shape != (y1 - y0, x1 - x0):
+            raise ImageError(f"{self.source.path.name} is damaged: its header and its pixels differ in shape")
+        return pixels

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from astropy import units
+from astropy import log, units
 from astropy.coordinates import ConvertError, SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS, WcsError
+from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
+
+from engine.images.damage import DAMAGE, reason
 
 LARGEST_SCALE = 600.0  # arcsec; a header that claims coarser pixels holds no real WCS
 SMALLEST_SCALE = 1e-4
 
 _SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSIZE", "D001SCAL")
 
-# What astropy is known to raise on headers that are not what they claim.
-_HEADER_ERRORS = (WcsError, ConvertError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError)
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What astropy remarks on headers it puts right is of no use to who opens an image."""
+    level = log.level
+    log.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def plausible(scale: float) -> bool:
@@ -36,8 +49,7 @@ def read_sky(
     words, why one was dropped.
     """
     scale = header_scale(header)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             wcs = _two_dimensional(WCS(header, fobj=file))
             if wcs is None:
@@ -47,9 +59,8 @@ def read_sky(
                 return None, scale, (f"The WCS is a placeholder ({own:.3g} arcsec a pixel) and is ignored",)
             if not _finds_centre(wcs, shape):
                 return None, own, ("The WCS does not place the image on the sky and is ignored",)
-        except _HEADER_ERRORS as error:
-            reason = str(error).strip().splitlines()
-            return None, scale, (f"The WCS cannot be used ({reason[-1] if reason else type(error).__name__})",)
+        except (*DAMAGE, ConvertError) as error:
+            return None, scale, (f"The WCS cannot be used ({reason(error)})",)
     zero = not np.any(wcs.wcs.crval) and str(wcs.wcs.ctype[0]).startswith(("RA", "DEC"))
     return wcs, own, ("The WCS is centred on RA = Dec = 0: it may be a placeholder",) if zero else ()
 

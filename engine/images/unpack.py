@@ -9,10 +9,10 @@ import lzma
 import shutil
 import tempfile
 import threading
-import zlib
 from pathlib import Path
 
 from engine.errors import ImageError
+from engine.images.damage import DAMAGE, reason
 
 _OPENERS: dict[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -70,8 +70,8 @@ def plain(path: Path) -> Path:
             try:
                 with opener(path) as packed, target.open("wb") as out:
                     shutil.copyfileobj(packed, out, 1 << 20)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            except DAMAGE as error:
                 target.unlink(missing_ok=True)
-                raise ImageError(f"{path.name} cannot be unpacked ({error}): get the file again") from error
+                raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): get the file again") from error
             _unpacked[key] = target
         return _unpacked[key]
