@@ -77,6 +77,7 @@ def list_datasets(path: Path) -> list[Dataset]:
     def visit(name: str, item: object) -> None:
         if (
             isinstance(item, h5py.Dataset)
+            and isinstance(name, str)  # bytes where the name is not UTF-8
             and item.dtype.kind in "iuf"
             and item.ndim in (2, 3)
             and min(item.shape) > 0

@@ -117,43 +117,6 @@ class Source:
                 return np.asarray(self._section[index])
             except DAMAGE as error:
                 raise ImageError(
-                    f"{self.path.name} cannot be read any more ({reason(error)}): open it again"
-                ) from error
-        return to_float(self._array[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_array": None}
-
-
-class Section(Protocol):
-    """What can be sliced: an h5py dataset or the section of a FITS HDU."""
-
-    def __getitem__(self, index: Any, /) -> Any: ...
-
-
-class Source:
-    """A file kept open for sections of it, one read at a time."""
-
-    def __init__(self, path: Path, key: int | str, opener: Callable[[Path, int | str], tuple[Any, Section]]) -> None:
-        self.path, self.key, self.opener = path, key, opener
-        self._lock = threading.Lock()
-        self._section: Section | None = None
-
-    def read(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
-        """The pixels as stored, or scaled if the format's reader does so.
-
-        Raises
-        ------
-        ImageError : the file is damaged or gone
-        """
-        with self._lock:
-            try:
-                if self._section is None:
-                    file, self._section = self.opener(self.path, self.key)
-                    weakref.finalize(self, file.close)
-                return np.asarray(self._section[index])
-            except DAMAGE as error:
-                raise ImageError(
                     f"{self.path.name} is damaged: pixels cannot be unpacked ({reason(error)}); get the file again"
                 ) from error
 
