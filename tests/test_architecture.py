@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pytest_archon import archrule
-from pytest_archon.collect import collect_imports, walk
+from pytest_archon.collect import collect_imports, walk, walk_runtime
 
 import deeplense_gui
 import engine
@@ -85,7 +85,7 @@ def test_every_module_has_its_place(package: object, layers: tuple[tuple[str, ..
 @pytest.mark.parametrize("package", [engine, deeplense_gui])
 def test_no_room_imports_itself_in_a_circle(package: object) -> None:
     graph: dict[str, set[str]] = {}
-    for name, imports in collect_imports(package, walk).items():
+    for name, imports in collect_imports(package, walk_runtime).items():
         room = ".".join(name.split(".")[:2])
         others = {".".join(i.split(".")[:2]) for i in imports if i.startswith(f"{package.__name__}.")}
         graph.setdefault(room, set()).update(others - {room, package.__name__})
