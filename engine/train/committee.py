@@ -124,8 +124,7 @@ def _networks(folders: Sequence[Path]) -> list[Network]:
         network, calibration = classifier.network, classifier.card.calibration
         for member in network.members if isinstance(network, Committee) else (network,):
             with torch.no_grad():
-                member.head.weight *= calibration.get("slope", 1.0)
-                member.head.bias *= calibration.get("slope", 1.0)
-                member.head.bias += calibration.get("intercept", 0.0)
+                member.head.weight.mul_(calibration.get("slope", 1.0))
+                member.head.bias.mul_(calibration.get("slope", 1.0)).add_(calibration.get("intercept", 0.0))
             found.append(member)
     return found
