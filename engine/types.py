@@ -61,7 +61,9 @@ class Mosaic:
         first = self.paths[0].name
         return first if len(self.paths) == 1 else f"{first} + {len(self.paths) - 1}"
 
-    def read(self, y0: int, y1: int, x0: int, x1: int, *, step: int = 1, bands: tuple[int, ...] | None = None) -> FloatArray:
+    def read(
+        self, y0: int, y1: int, x0: int, x1: int, *, step: int = 1, bands: tuple[int, ...] | None = None
+    ) -> FloatArray:
         """Read a region of some bands, (band, y, x); what lies off the image is NaN.
 
         ``step`` decimates (every step-th pixel); ``bands`` are indices, all of them by default.
@@ -72,7 +74,12 @@ class Mosaic:
         rows = [i for i, y in enumerate(range(y0, y1, step)) if 0 <= y < ny]
         columns = [i for i, x in enumerate(range(x0, x1, step)) if 0 <= x < nx]
         if rows and columns:
-            inside = (y0 + rows[0] * step, y0 + rows[-1] * step + 1, x0 + columns[0] * step, x0 + columns[-1] * step + 1)
+            inside = (
+                y0 + rows[0] * step,
+                y0 + rows[-1] * step + 1,
+                x0 + columns[0] * step,
+                x0 + columns[-1] * step + 1,
+            )
             for k, band in enumerate(chosen):
                 out[k, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = self.planes[band].read(*inside, step)
         return out

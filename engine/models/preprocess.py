@@ -16,7 +16,7 @@ from engine.types import FloatArray
 
 CHANNELS = ("stretch", "residual")
 _FRACTIONAL_ERROR = 0.08  # of the galaxy's own light: how far real isophotes stray from ellipses
-_CHUNK = 256
+_CHUNK = 16  # stamps at a time: what the processor's cache holds
 
 
 def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArray:
@@ -59,23 +59,26 @@ def _normalise(stamps: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     The sky is the median of the fainter part and the noise the scatter below it, so that the galaxy itself hardly
     counts. A stamp without scatter (constant, saturated) comes out as zeros.
     """
-    n = len(stamps)
     valid = np.isfinite(stamps)
-    flat = np.where(valid, stamps, np.nan).reshape(n, -1)
-    empty = ~valid.reshape(n, -1).any(1)
-    flat[empty] = 0
-    # Amplitudes such as 1e-11 or 1e16 must not meet float32's limits.
-    centre = np.nanmedian(flat, 1, keepdims=True)
-    deviation = np.nanmedian(np.abs(flat - centre), 1, keepdims=True)
-    clipped = np.where(flat < centre + 3 * 1.4826 * deviation, flat, np.nan)
-    sky = np.nanmedian(np.where(np.isnan(clipped).all(1, keepdims=True), flat, clipped), 1, keepdims=True)
-    below = np.where(flat <= sky, sky - flat, np.nan)
-    noise = 1.4826 * np.nanmedian(below, 1, keepdims=True)
-    noise = np.where(noise > 0, noise, np.maximum(deviation, 0))
+    flat = np.where(valid, stamps, np.inf).reshape(len(stamps), -1)
+    centre = _median(flat)
+    deviation = _median(np.abs(flat - centre))
+    sky = _median(np.where(flat < centre + 3 * 1.4826 * deviation, flat, np.inf))
+    noise = 1.4826 * _median(np.where(flat <= sky, sky - flat, np.inf))
+    noise = np.where(noise > 0, noise, deviation)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         signal = np.where(noise > 0, (flat - sky) / noise, 0)
     signal = np.nan_to_num(np.clip(signal, -50, 1e5)).reshape(stamps.shape).astype(np.float32)
     return np.where(valid, signal, 0).astype(np.float32), valid
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """Median of the finite values of each row, (n, 1); zero where a row has none."""
+    count = np.isfinite(values).sum(1, keepdims=True)
+    # numpy sorts float32 with vector instructions, many times faster than nanmedian's masked partitions.
+    ordered = np.sort(values, 1)
+    middle = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, 1)
+    return np.where(count > 0, middle, 0).astype(np.float32)
 
 
 def _residual(signal: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
@@ -89,7 +92,9 @@ def _residual(signal: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
     low = position.astype(np.int32)
     fraction = (position - low).reshape(n, -1)
     index = (low.reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]).ravel()
-    nearest = (np.rint(position).astype(np.int32).reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]).ravel()
+    nearest = (
+        np.rint(position).astype(np.int32).reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]
+    ).ravel()
     values, weight = signal.reshape(n, -1), valid.reshape(n, -1).astype(np.float32)
     model = np.zeros_like(values)
     for clip in (None, 2.5, 2.0):
@@ -102,7 +107,9 @@ def _residual(signal: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
         sums = np.bincount(nearest, (weight * values).ravel(), n * bins)
         profile = _fill(np.where(counts > 0.5, sums / np.maximum(counts, 1e-6), np.nan).reshape(n, bins)).ravel()
         upper = np.minimum(index + 1, n * bins - 1)
-        model = (profile[index].reshape(n, -1) * (1 - fraction) + profile[upper].reshape(n, -1) * fraction).astype(np.float32)
+        model = (profile[index].reshape(n, -1) * (1 - fraction) + profile[upper].reshape(n, -1) * fraction).astype(
+            np.float32
+        )
     scaled = (values - model) / np.sqrt(1 + (_FRACTIONAL_ERROR * np.maximum(model, 0)) ** 2)
     return scaled.reshape(signal.shape).astype(np.float32)
 
@@ -126,7 +133,9 @@ def _elliptical_radius(signal: FloatArray, valid: NDArray[np.bool_], x: FloatArr
     xy = np.zeros(n, np.float32)
     for _ in range(3):
         determinant = np.maximum(xx * yy - xy**2, 1e-3)
-        quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / determinant[:, None, None]
+        quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / determinant[
+            :, None, None
+        ]
         weight = light * np.exp(-0.5 * quadratic)
         total = np.maximum(weight.sum((1, 2)), 1e-6)
         # A Gaussian weight halves the second moments of a Gaussian light profile.
@@ -136,5 +145,7 @@ def _elliptical_radius(signal: FloatArray, valid: NDArray[np.bool_], x: FloatArr
         shrink = np.minimum(1, 0.8 / np.maximum(np.hypot(e1, e2), 1e-6))
         xx, yy, xy = size2 * (1 + e1 * shrink), size2 * (1 - e1 * shrink), size2 * e2 * shrink
     determinant = np.maximum(xx * yy - xy**2, 1e-3)
-    quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / np.sqrt(determinant)[:, None, None]
+    quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / np.sqrt(
+        determinant
+    )[:, None, None]
     return np.sqrt(np.maximum(quadratic, 0)).astype(np.float32)

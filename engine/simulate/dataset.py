@@ -23,7 +23,14 @@ _LARGEST = 6.5e4  # of float16
 
 
 def simulate(
-    recipe: str, out: Path | str, *, count: int, seed: int, size: int = 64, pixel_scales: tuple[float, ...] = (0.1, 0.3), processes: int | None = None
+    recipe: str,
+    out: Path | str,
+    *,
+    count: int,
+    seed: int,
+    size: int = 64,
+    pixel_scales: tuple[float, ...] = (0.1, 0.3),
+    processes: int | None = None,
 ) -> Iterator[Step]:
     """Simulate a labelled training set.
 
@@ -62,7 +69,9 @@ def simulate(
         part.unlink(missing_ok=True)
 
 
-def _fill(file: h5py.File, recipe: str, count: int, seed: int, size: int, pixel_scales: tuple[float, ...], processes: int) -> Iterator[Step]:
+def _fill(
+    file: h5py.File, recipe: str, count: int, seed: int, size: int, pixel_scales: tuple[float, ...], processes: int
+) -> Iterator[Step]:
     shape = (len(pixel_scales), 1, size, size)
     cutouts = file.create_dataset("cutouts", (count, *shape), np.float16, chunks=(min(64, count), *shape))
     label = file.create_dataset("label", (count,), np.int8)
@@ -84,7 +93,9 @@ def _fill(file: h5py.File, recipe: str, count: int, seed: int, size: int, pixel_
             return
 
 
-def _scenes(recipe: str, seed: int, size: int, pixel_scales: tuple[float, ...], processes: int) -> Iterator[list[Example]]:
+def _scenes(
+    recipe: str, seed: int, size: int, pixel_scales: tuple[float, ...], processes: int
+) -> Iterator[list[Example]]:
     """Stamps in the order of their scenes, in batches, without end."""
     make = partial(_make_batch, recipe, seed, size, pixel_scales)
     starts = iter(range(0, 2**62, 16))
@@ -104,4 +115,8 @@ def _one_thread() -> None:
 
 def _make_batch(recipe: str, seed: int, size: int, pixel_scales: tuple[float, ...], start: int) -> list[Example]:
     make_scene = RECIPES[recipe]
-    return [example for index in range(start, start + 16) for example in make_scene(seed, index, size=size, pixel_scales=pixel_scales)]
+    return [
+        example
+        for index in range(start, start + 16)
+        for example in make_scene(seed, index, size=size, pixel_scales=pixel_scales)
+    ]

@@ -39,7 +39,7 @@ class FieldRequest:
     stars: int = 900
 
 
-def make_field(folder: Path | str, request: FieldRequest = FieldRequest()) -> Iterator[Step]:  # noqa: B008
+def make_field(folder: Path | str, request: FieldRequest = FieldRequest()) -> Iterator[Step]:
     """Make the field and write ``field_g.fits``, ``field_r.fits``, ``field_i.fits`` and ``truth.ecsv`` into ``folder``.
 
     The same request gives the same pixels. The truth table lists the lenses: x, y (pixels from 0), ra, dec (deg),

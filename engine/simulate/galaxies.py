@@ -42,7 +42,9 @@ def add_sersic(
     The few pixels at the centre are subsampled ninefold, where a steep profile changes within a pixel.
     """
     e1, e2 = ellipticity(axis_ratio, angle)
-    parameters = [{"amp": 1.0, "R_sersic": radius, "n_sersic": index, "e1": e1, "e2": e2, "center_x": 0.0, "center_y": 0.0}]
+    parameters = [
+        {"amp": 1.0, "R_sersic": radius, "n_sersic": index, "e1": e1, "e2": e2, "center_x": 0.0, "center_y": 0.0}
+    ]
     model = light_model(("SERSIC_ELLIPSE",))
     region, x, y = grid.coordinates(centre, min((3.5 + 1.2 * index) * radius, 3 * grid.half_width) + 2 * grid.scale)
     if not x.size:
@@ -70,7 +72,15 @@ def sersic_total(radius: float, index: float, axis_ratio: float) -> float:
 
 
 def add_elliptical(
-    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, axis_ratio: float, angle: float, centre: tuple[float, float] = (0.0, 0.0)
+    random: Generator,
+    image: Image,
+    grid: Grid,
+    *,
+    flux: float,
+    radius: float,
+    axis_ratio: float,
+    angle: float,
+    centre: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Add an early-type galaxy of two components whose isophotes twist and whose centres nearly agree, in place."""
     inner = random.uniform(0.25, 0.8)
@@ -87,7 +97,9 @@ def draw_texture(random: Generator, shape: tuple[int, ...], correlation: float) 
     return np.exp(0.8 * field / (field.std() + 1e-12))
 
 
-def add_spiral(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)) -> None:
+def add_spiral(
+    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+) -> None:
     """Add a disc with bulge, bar, logarithmic arms and star-forming knots, in place; ``radius`` is the disc's half-light radius."""
     region, x, y = grid.coordinates(centre, 5 * radius)
     if not x.size:
@@ -104,9 +116,15 @@ def add_spiral(random: Generator, image: Image, grid: Grid, *, flux: float, radi
     contrast, sharpness = random.uniform(0.3, 5.0), random.uniform(1.0, 9.0)
     arm = np.exp(sharpness * (np.cos(arms * (phi - wave) - phase) - 1))
     inner = random.uniform(0.2, 1.2) * scale
-    light = disc * (1 + contrast * arm * (1 - np.exp(-((r / inner) ** 2))) * draw_texture(random, x.shape, radius / 5 / grid.scale))
+    light = disc * (
+        1 + contrast * arm * (1 - np.exp(-((r / inner) ** 2))) * draw_texture(random, x.shape, radius / 5 / grid.scale)
+    )
     if random.random() < 0.35:  # star-forming ring at a resonance
-        light += disc.max() * random.uniform(0.05, 0.6) * np.exp(-0.5 * ((r - random.uniform(0.5, 1.8) * radius) / (random.uniform(0.06, 0.25) * radius)) ** 2)
+        light += (
+            disc.max()
+            * random.uniform(0.05, 0.6)
+            * np.exp(-0.5 * ((r - random.uniform(0.5, 1.8) * radius) / (random.uniform(0.06, 0.25) * radius)) ** 2)
+        )
     light *= flux * random.uniform(0.5, 0.95) / light.sum()
     image[region] += light
     bulge = flux * random.uniform(0.02, 0.5)
@@ -117,9 +135,16 @@ def add_spiral(random: Generator, image: Image, grid: Grid, *, flux: float, radi
                    axis_ratio=0.3, angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
     for _ in range(random.poisson(random.choice([1, 6, 20]))):
         distance = random.gamma(2.5, 0.45) * radius
-        azimuth = np.log(max(distance, 0.05 * radius) / radius) / pitch + (phase + 2 * np.pi * random.integers(arms)) / arms + random.normal(0, 0.25)
+        azimuth = (
+            np.log(max(distance, 0.05 * radius) / radius) / pitch
+            + (phase + 2 * np.pi * random.integers(arms)) / arms
+            + random.normal(0, 0.25)
+        )
         du, dv = distance * np.cos(azimuth), distance * np.sin(azimuth) * axis_ratio
-        knot = (centre[0] + np.cos(angle) * du - np.sin(angle) * dv, centre[1] + np.sin(angle) * du + np.cos(angle) * dv)
+        knot = (
+            centre[0] + np.cos(angle) * du - np.sin(angle) * dv,
+            centre[1] + np.sin(angle) * du + np.cos(angle) * dv,
+        )
         add_sersic(image, grid, flux=flux * 10 ** random.uniform(-3, -1.5), radius=radius * random.uniform(0.02, 0.08), index=1.0,
                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=knot)  # fmt: skip
 
@@ -132,7 +157,9 @@ def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius
     v = (-np.sin(angle) * x + np.cos(angle) * y) / axis_ratio
     r, phi = np.hypot(u, v), np.arctan2(v, u)
     ring = np.exp(-0.5 * ((r - radius) / (radius * random.uniform(0.1, 0.35))) ** 2)
-    ring *= draw_texture(random, x.shape, radius / 4 / grid.scale) * (1 + random.uniform(0, 0.9) * np.cos(phi - random.uniform(0, 2 * np.pi)))
+    ring *= draw_texture(random, x.shape, radius / 4 / grid.scale) * (
+        1 + random.uniform(0, 0.9) * np.cos(phi - random.uniform(0, 2 * np.pi))
+    )
     disc = np.exp(-r / radius) * random.uniform(0.1, 1.0)
     light = ring + disc
     image[region] += flux * light / light.sum()
@@ -141,7 +168,9 @@ def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius
                axis_ratio=random.uniform(0.6, 1), angle=random.uniform(0, np.pi), centre=shift)  # fmt: skip
 
 
-def add_tail(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)) -> None:
+def add_tail(
+    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+) -> None:
     """Add a tidal tail or shell fragment: broad, uneven, rarely concentric with its galaxy, in place."""
     region, x, y = grid.coordinates(centre, 5 * radius)
     if not x.size:
@@ -172,11 +201,22 @@ def add_merger(random: Generator, image: Image, grid: Grid, *, flux: float, radi
         add_tail(random, image, grid, flux=flux * random.uniform(0.05, 0.4), radius=radius)
 
 
-def add_edge_on(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)) -> None:
+def add_edge_on(
+    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+) -> None:
     """Add an edge-on disc with a bulge and, half of the time, a dust lane, in place."""
     angle = random.uniform(0, np.pi)
     before = image.copy() if random.random() < 0.5 else None
-    add_sersic(image, grid, flux=flux, radius=radius, index=1.0, axis_ratio=random.uniform(0.08, 0.25), angle=angle, centre=centre)
+    add_sersic(
+        image,
+        grid,
+        flux=flux,
+        radius=radius,
+        index=1.0,
+        axis_ratio=random.uniform(0.08, 0.25),
+        angle=angle,
+        centre=centre,
+    )
     add_sersic(image, grid, flux=flux * random.uniform(0.05, 0.6), radius=radius * random.uniform(0.15, 0.4), index=2.0,
                axis_ratio=0.7, angle=angle, centre=centre)  # fmt: skip
     if before is not None:

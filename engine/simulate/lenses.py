@@ -35,7 +35,13 @@ class Lens:
     def parameters(self) -> list[dict[str, float]]:
         """lenstronomy's keyword list."""
         return [
-            {"theta_E": self.einstein_radius, "e1": self.e1, "e2": self.e2, "center_x": self.centre[0], "center_y": self.centre[1]},
+            {
+                "theta_E": self.einstein_radius,
+                "e1": self.e1,
+                "e2": self.e2,
+                "center_x": self.centre[0],
+                "center_y": self.centre[1],
+            },
             {"gamma1": self.gamma1, "gamma2": self.gamma2, "ra_0": self.centre[0], "dec_0": self.centre[1]},
         ]
 
@@ -46,7 +52,9 @@ class Lens:
         """
         radii = self.einstein_radius * np.linspace(0.6, 1.6, 61)
         cos, sin = np.cos(direction), np.sin(direction)
-        magnification = mass_model().magnification(self.centre[0] + radii * cos, self.centre[1] + radii * sin, self.parameters)
+        magnification = mass_model().magnification(
+            self.centre[0] + radii * cos, self.centre[1] + radii * sin, self.parameters
+        )
         radius = float(radii[np.argmax(np.abs(magnification))]) * (1 + stray)
         return replace(self, centre=(-radius * cos, -radius * sin))
 
@@ -72,7 +80,9 @@ def mass_model() -> LensModel:
     return LensModel(["SIE", "SHEAR"])
 
 
-def draw_lens(random: Generator, einstein_radius: float, axis_ratio: float, angle: float, centre: tuple[float, float]) -> Lens:
+def draw_lens(
+    random: Generator, einstein_radius: float, axis_ratio: float, angle: float, centre: tuple[float, float]
+) -> Lens:
     """Draw a mass that roughly follows the light (axis ratio and angle), with shear."""
     mass_ratio = float(np.clip(axis_ratio + random.normal(0, 0.1), 0.45, 0.98))
     e1, e2 = ellipticity(mass_ratio, angle + random.normal(0, 0.15))
@@ -129,7 +139,9 @@ def draw_unlensed(source: Source, grid: Grid, positions: list[tuple[float, float
     for position in positions:
         region, x, y = grid.coordinates(position, 6 * source.radius)
         if x.size:
-            light = model.surface_brightness((x + source.position[0]).ravel(), (y + source.position[1]).ravel(), list(source.parameters))
+            light = model.surface_brightness(
+                (x + source.position[0]).ravel(), (y + source.position[1]).ravel(), list(source.parameters)
+            )
             image[region] += light.reshape(x.shape)
     return image
 
@@ -142,7 +154,9 @@ def _add_nucleus(image: Image, lens: Lens, source: Source, grid: Grid) -> None:
     magnification = np.minimum(np.abs(mass_model().magnification(x, y, lens.parameters)), 30)
     flux = image.sum() * source.nucleus / (1 - source.nucleus)
     middle = (grid.size - 1) / 2
-    for px, py, share in zip(x / grid.scale + middle, y / grid.scale + middle, magnification / magnification.sum(), strict=True):
+    for px, py, share in zip(
+        x / grid.scale + middle, y / grid.scale + middle, magnification / magnification.sum(), strict=True
+    ):
         x0, y0 = int(np.floor(px)), int(np.floor(py))
         for dy in (0, 1):
             for dx in (0, 1):

@@ -194,30 +194,41 @@ def split(
     """Indices of the parts train, validation and test; no group is in two of them.
 
     A group goes where the hash of its number and the seed says, so it lands in the same part in whatever set it
-    turns up: members of a committee trained on different sets share their held-out groups. Where that leaves a part
-    with less than half of its share of the groups of some label (small sets), the nearest groups are moved there.
+    turns up: members of a committee trained on different sets share their held-out groups. Only where that leaves a
+    part with less than half of its share of the groups of some kind (small sets) are groups moved to it.
 
     Raises
     ------
     DataError
-        Fewer than three groups of some label.
+        Too few groups for each part to hold every label.
     """
     groups, inverse = np.unique(group, return_inverse=True)
     draw = _hash01(groups, seed)
     part = np.where(draw < validation, 1, np.where(draw < validation + test, 2, 0))
     held = np.zeros((len(groups), int(label.max()) + 1), bool)
     held[inverse, label] = True
-    for kind in np.flatnonzero(held.any(0)):
-        members = np.flatnonzero(held[:, kind])
+    kinds = np.unique(held, axis=0, return_inverse=True)[1].ravel()  # by the labels a group holds: twins hold both
+    for kind in range(kinds.max() + 1):
+        members = np.flatnonzero(kinds == kind)
         members = members[np.argsort(draw[members])]
-        if len(members) < 3:
-            raise DataError(f"only {len(members)} sources with label {kind}: at least 3 are needed to train and test")
-        for number, fraction in ((1, validation), (2, test)):
-            short = max(1, round(0.5 * fraction * len(members))) - int((part[members] == number).sum())
-            spare = members[part[members] == 0]
-            if fraction > 0 and short > 0:
-                part[spare[: min(short, len(spare) - 1)]] = number
+        if len(members) >= len(PARTS):
+            part[members] = _topped_up(part[members], (1 - validation - test, validation, test))
+    for number, name in enumerate(PARTS):
+        absent = np.setdiff1d(label, label[part[inverse] == number])
+        if len(absent):
+            raise DataError(f"too few sources with label {absent[0]} for a {name} part: add examples (3 at the least)")
     return {name: np.flatnonzero(part[inverse] == number) for number, name in enumerate(PARTS)}
+
+
+def _topped_up(part: Indices, fractions: Sequence[float]) -> Indices:
+    """The parts of some groups, changed so that each part holds at least half of its share, and one."""
+    part = part.copy()
+    needed = np.array([max(1, round(0.5 * fraction * len(part))) for fraction in fractions])
+    while True:
+        surplus = np.bincount(part, minlength=len(needed)) - needed
+        if surplus.min() >= 0:
+            return part
+        part[np.flatnonzero(part == surplus.argmax())[0]] = surplus.argmin()
 
 
 def _hash01(values: NDArray[Any], seed: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engine.errors import ModelError
-from engine.models.card import WEIGHTS, calibrated, file_sha256, save_card, sigmoid
+from engine.models.card import WEIGHTS, calibrated, file_sha256, load_card, save_card, sigmoid
 from engine.train import metrics
 from engine.train.batches import Examples
 from engine.train.checkpoint import save_tensors, weights
@@ -119,7 +119,7 @@ def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bo
         **fields,
     )
     save_card(card, folder)
-    return card
+    return load_card(folder)
 
 
 def data_named(data: TrainingSet) -> list[dict[str, str]]:

@@ -1,0 +1,141 @@
+"""Circles around candidates, drawn in one go: a million of them must not hurt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
+
+from deeplense_gui.style import GRADE_COLOURS, UNGRADED_COLOUR
+from deeplense_gui.widgets.colours import Packed, to_overlay
+from engine.types import Positions
+
+MOST_DRAWN = 3000
+_LETTERS = (None, *GRADE_COLOURS)
+_COLOURS = (UNGRADED_COLOUR, *GRADE_COLOURS.values())
+_CHUNK = 65536
+
+
+class Markers:
+    """Positions, grades and scores of candidates, the graded first, then the best.
+
+    That order is also the order of drawing: where more than MOST_DRAWN are in view, the best are shown.
+    """
+
+    def __init__(self) -> None:
+        self.set(np.empty((0, 2)), np.empty(0, np.int64), ())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def set(
+        self,
+        xy: Positions,
+        ids: NDArray[np.int64],
+        grades: Sequence[str | None] | NDArray[np.object_],
+        scores: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Replace all: positions (n, 2) in pixels, ids (n,), grades (n,) and scores (n,)."""
+        colours = colour_numbers(grades, len(ids))
+        scores = np.zeros(len(ids), np.float32) if scores is None else np.asarray(scores, np.float32)
+        self._take(np.asarray(xy, np.float32).reshape(-1, 2), np.asarray(ids, np.int64), colours, scores)
+
+    def update(self, xy: Positions, ids: Sequence[int], grades: Sequence[str | None], scores: Sequence[float]) -> None:
+        """Add candidates, or replace those that are there already."""
+        new = np.asarray(ids, np.int64)
+        kept = ~np.isin(self.ids, new)
+        self._take(
+            np.concatenate([self.xy[kept], np.asarray(xy, np.float32).reshape(-1, 2)]),
+            np.concatenate([self.ids[kept], new]),
+            np.concatenate([self.colours[kept], colour_numbers(grades, len(new))]),
+            np.concatenate([self.scores[kept], np.asarray(scores, np.float32)]),
+        )
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Take candidates away."""
+        kept = ~np.isin(self.ids, np.asarray(ids, np.int64))
+        self._take(self.xy[kept], self.ids[kept], self.colours[kept], self.scores[kept])
+
+    def _take(
+        self, xy: NDArray[np.float32], ids: NDArray[np.int64], colours: NDArray[np.uint8], scores: NDArray[np.float32]
+    ) -> None:
+        order = np.lexsort((-np.nan_to_num(scores), colours == 0))
+        self.xy, self.ids = xy[order], ids[order]
+        self.colours, self.scores = colours[order], scores[order]
+
+    def inside(self, x0: float, x1: float, y0: float, y1: float, most: int = MOST_DRAWN) -> NDArray[np.intp]:
+        """Indices of those in a rectangle of pixels, the best ``most`` of them."""
+        found: list[NDArray[np.intp]] = []
+        count = 0
+        for start in range(0, len(self), _CHUNK):  # a far view is full after the first chunk
+            x, y = self.xy[start : start + _CHUNK].T
+            some = np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)) + start
+            found.append(some)
+            count += len(some)
+            if count >= most:
+                break
+        return np.concatenate(found)[:most] if found else np.empty(0, np.intp)
+
+    def position(self, candidate_id: int | None) -> tuple[float, float] | None:
+        """Where a candidate is, None if it is not here."""
+        if candidate_id is None:
+            return None
+        found = np.flatnonzero(self.ids == candidate_id)
+        return (float(self.xy[found[0], 0]), float(self.xy[found[0], 1])) if len(found) else None
+
+
+def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: int) -> NDArray[np.uint8]:
+    """Grades as indices of colours: 0 is ungraded; a subclass has the colour of its letter."""
+    letters = np.array([(grade or "")[:1].upper() for grade in grades] if len(grades) else [""] * count, dtype="U1")
+    colours = np.zeros(count, np.uint8)
+    for number, letter in enumerate(_LETTERS[1:], 1):
+        colours[letters == letter] = number
+    return colours
+
+
+def draw_circles(
+    points: NDArray[np.float32], colours: NDArray[np.uint8], size: tuple[int, int], radius: float, ratio: float
+) -> QImage:
+    """All circles in one transparent picture of ``size`` (width, height) device pixels.
+
+    ``points`` is (n, 2) in device pixels from the top left, ``radius`` in device pixels, ``ratio`` device pixels to a
+    point of the screen. Circles are stamped with numpy: no call of Qt for a single one.
+    """
+    width, height = size
+    picture: Packed = np.zeros((height, width), np.uint32)
+    for number in range(len(_COLOURS)):  # the graded on top of the ungraded
+        members = points[colours == number]
+        if len(members):
+            offsets, pixels = _stamp(QColor(_COLOURS[number]), radius, ratio)
+            at = np.rint(members).astype(np.int32)
+            columns = at[:, 0, None] + offsets[:, 0]
+            rows = at[:, 1, None] + offsets[:, 1]
+            seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+            values = np.broadcast_to(pixels, seen.shape)
+            picture[rows[seen], columns[seen]] = values[seen]
+    image = to_overlay(picture)
+    image.setDevicePixelRatio(ratio)
+    return image
+
+
+def _stamp(colour: QColor, radius: float, ratio: float) -> tuple[NDArray[np.int32], Packed]:
+    """Offsets (m, 2) of the pixels of one circle with a dark rim, and their colours (m,), premultiplied."""
+    half = int(radius + 3 * ratio) + 1
+    side = 2 * half + 1
+    image = QImage(side, side, QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    centre, box = QPointF(half + 0.5, half + 0.5), QRectF()
+    box.setSize(QRectF(0, 0, 2 * radius, 2 * radius).size())
+    box.moveCenter(centre)
+    for pen_colour, pen_width in ((QColor(0, 0, 0, 110), 3.0), (colour, 1.6)):
+        painter.setPen(QPen(pen_colour, pen_width * ratio))
+        painter.drawEllipse(box)
+    painter.end()
+    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(side, side)
+    rows, columns = np.nonzero(pixels >> 24 > 24)
+    return np.column_stack([columns - half, rows - half]).astype(np.int32), pixels[rows, columns].copy()

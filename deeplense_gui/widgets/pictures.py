@@ -1,0 +1,141 @@
+"""The views of a stamp: colours and stretches side by side, all from the same pixels.
+
+Brightness is counted in units of the sky's noise, measured in the stamp, so that stamps of one survey look alike
+whatever lies in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplense_gui import style
+from deeplense_gui.widgets.colours import Packed, pack, packed_colour, ramp
+from deeplense_gui.widgets.stamp import Picture
+from engine.images import scaling
+from engine.types import FloatArray
+
+_FAINT = 2.0  # noise: below it the stretch is linear
+_BLUER = (0.55, 1.0, 2.0)  # gains of red, green and blue
+
+
+def in_noise(plane: FloatArray) -> FloatArray:
+    """A plane (y, x) minus its sky, in units of its noise."""
+    sky, noise = scaling.background(plane)
+    if not np.isfinite(sky):
+        return plane
+    scaled: FloatArray = ((plane - np.float32(sky)) / np.float32(noise or np.nanstd(plane) or 1.0)).astype(np.float32)
+    return scaled
+
+
+def bright_end(plane: FloatArray) -> float:
+    """Where white begins, in units of noise: the brightest but one in five hundred, 15 at least."""
+    finite = plane[np.isfinite(plane)]
+    return max(float(np.percentile(finite, 99.8)), 15.0) if finite.size else 15.0
+
+
+def asinh(plane: FloatArray, end: float, *, dark: float = -1.0, faint: float = _FAINT) -> FloatArray:
+    """Brightness 0..1 of a plane in units of noise, linear about the sky and logarithmic above."""
+    low, high = np.arcsinh(dark / faint), np.arcsinh(end / faint)
+    bright: FloatArray = np.clip((np.arcsinh(plane / np.float32(faint)) - low) / (high - low), 0, 1)
+    return bright
+
+
+def single(bright: FloatArray) -> Packed:
+    """A brightness (y, x) of 0..1 in grey, turned over: the first row is the top; no data in a muted colour."""
+    levels = np.rint(np.nan_to_num(bright[::-1]) * 255).astype(np.intp)
+    pixels = pack(ramp("gray"))[levels]
+    pixels[~np.isfinite(bright[::-1])] = packed_colour(style.theme().no_data)
+    return pixels
+
+
+def diverging(values: FloatArray, end: float) -> Packed:
+    """Values about 0 from blue over black to orange, turned over; no data in a muted colour."""
+    scaled = np.clip(np.nan_to_num(values[::-1]) / end, -1, 1)
+    above, below = np.clip(scaled, 0, 1)[..., None], np.clip(-scaled, 0, 1)[..., None]
+    colours = above**0.8 * np.array([255, 214, 150]) + below**0.8 * np.array([70, 120, 255])
+    pixels = pack(np.clip(colours, 0, 255).astype(np.uint8))
+    pixels[~np.isfinite(values[::-1])] = packed_colour(style.theme().no_data)
+    return pixels
+
+
+def lupton(planes: FloatArray, end: float, *, gains: Sequence[float] = (1, 1, 1)) -> Packed:
+    """Red, green and blue (3, y, x) in units of noise as colours: the mean is stretched, ratios stay, turned over."""
+    planes = planes[:, ::-1]
+    missing = ~np.isfinite(planes).all(axis=0)
+    planes = np.nan_to_num(planes) * np.array(gains, np.float32)[:, None, None]
+    mean = planes.mean(axis=0)
+    gain = asinh(mean, end, dark=-0.5) / np.maximum(mean + 0.5, 1e-3)
+    colours = np.clip((planes + 0.5) * gain, 0, None)
+    colours *= 255 / np.maximum(colours.max(axis=0), 1)
+    pixels = pack(colours.transpose(1, 2, 0).astype(np.uint8))
+    pixels[missing] = packed_colour(style.theme().no_data)
+    return pixels
+
+
+def make_pictures(
+    pixels: FloatArray,
+    bands: Sequence[str],
+    colour: tuple[int, ...],
+    side: float,
+    unit: str,
+    residual: FloatArray | None = None,
+    residual_side: float = 0.0,
+) -> list[Picture]:
+    """All views of a stamp.
+
+    ``pixels`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``residual`` (m, m) the
+    stamp minus its deflector, in units of noise.
+    """
+    scaled = np.stack([in_noise(plane) for plane in pixels])
+    mean = scaled.mean(axis=0)
+    end = bright_end(mean)
+    views: list[tuple[str, str, Packed]] = []
+    if colour:
+        chosen = scaled[list(colour)]
+        names = ", ".join(bands[k] for k in colour)
+        views += [
+            ("colour", f"Red, green and blue: {names}", lupton(chosen, end)),
+            (
+                "bluer",
+                "The blue lifted and the red lowered: arcs are often bluer than their deflector",
+                _bluer(chosen, end),
+            ),
+            ("brighter", "The faint light lifted: look for counter-images and faint arcs", lupton(chosen, end / 5)),
+        ]
+    if len(bands) == 1 or not colour:
+        what = f"{bands[0]} band" if len(bands) == 1 else "Mean of all bands, each in units of its noise"
+        views += [
+            ("asinh", f"{what}, asinh stretch", single(asinh(mean, end))),
+            ("brighter", f"{what}, the faint light lifted", single(asinh(mean, end / 5))),
+            ("log", f"{what}, logarithmic: from the sky to the core", single(_log(mean, end))),
+            ("core", f"{what}, linear to the peak: structure of the core", single(np.clip(mean / _peak(mean), 0, 1))),
+        ]
+    if len(bands) > 1:
+        views += [
+            (band, f"{band} band, asinh stretch", single(asinh(plane, bright_end(plane))))
+            for band, plane in zip(bands, scaled, strict=True)
+        ]
+    made = [Picture(title, tip, packed, side, unit) for title, tip, packed in views]
+    if residual is not None:
+        tip = "The stamp minus the smooth profile of the galaxy in the middle, in units of the noise: what may be arcs"
+        end = max(float(np.nanpercentile(np.abs(residual), 99.5)) if np.isfinite(residual).any() else 1.0, 1.0)
+        made.append(Picture("residual", tip, diverging(residual, end), residual_side, unit))
+    return made
+
+
+def _bluer(chosen: FloatArray, end: float) -> Packed:
+    return lupton(chosen, end, gains=_BLUER)
+
+
+def _log(plane: FloatArray, end: float) -> NDArray[np.float32]:
+    return np.clip(np.log1p(np.maximum(plane, 0)) / np.log1p(np.float32(end * 2)), 0, 1)
+
+
+def _peak(plane: FloatArray) -> float:
+    size = plane.shape[0]
+    core = plane[size * 2 // 5 : size * 3 // 5 + 1, size * 2 // 5 : size * 3 // 5 + 1]
+    core = core[np.isfinite(core)]
+    return max(float(core.max()), 5.0) if core.size else 5.0
