@@ -95,14 +95,13 @@ def _residual(signal: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
     nearest = (
         np.rint(position).astype(np.int32).reshape(n, -1) + (np.arange(n, dtype=np.int32) * bins)[:, None]
     ).ravel()
-    values, weight = signal.reshape(n, -1), valid.reshape(n, -1).astype(np.float32)
-    model = np.zeros_like(values)
+    values, seen = signal.reshape(n, -1), valid.reshape(n, -1)
+    weight, model = seen.astype(np.float32), np.zeros_like(values)
     for clip in (None, 2.5, 2.0):
         if clip is not None:
             excess = values - model
             limit = clip * np.sqrt(1 + (_FRACTIONAL_ERROR * np.maximum(model, 0)) ** 2)
-            weight = valid.reshape(n, -1) * (excess < limit) * (excess > -2 * limit)
-        weight = weight.astype(np.float32)
+            weight = (seen & (excess < limit) & (excess > -2 * limit)).astype(np.float32)
         counts = np.bincount(nearest, weight.ravel(), n * bins)
         sums = np.bincount(nearest, (weight * values).ravel(), n * bins)
         profile = _fill(np.where(counts > 0.5, sums / np.maximum(counts, 1e-6), np.nan).reshape(n, bins)).ravel()
@@ -148,4 +147,4 @@ def _elliptical_radius(signal: FloatArray, valid: NDArray[np.bool_], x: FloatArr
     quadratic = (yy[:, None, None] * x**2 - 2 * xy[:, None, None] * x * y + xx[:, None, None] * y**2) / np.sqrt(
         determinant
     )[:, None, None]
-    return np.sqrt(np.maximum(quadratic, 0)).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(quadratic, 0)), np.float32)

@@ -67,7 +67,7 @@ def make_field(folder: Path | str, request: FieldRequest = FieldRequest()) -> It
         yield Step(done, total, note="Blurring")
         light[band] = sky.convolve(light[band], kernel)
         done += 1
-    rows = []
+    rows: list[dict[str, float]] = []
     for x, y in _spread(random, request):
         rows.append(_place_lens(random, light, conditions, kernel, x, y, giant=len(rows) % 11 == 10))
         done += 1

@@ -23,10 +23,18 @@ CONTAMINANTS = {
     "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
 }  # fmt: skip
 TRUTH = {
-    "group": np.int64, "kind": "S12", "einstein_radius": np.float32, "arc_snr": np.float32, "seeing": np.float32,
-    "native_scale": np.float32, "field_of_view": np.float32, "deflector_radius": np.float32, "source_radius": np.float32,
-    "offset_x": np.float32, "offset_y": np.float32,
-}  # fmt: skip
+    "group": np.int64,
+    "kind": "S12",
+    "einstein_radius": np.float32,
+    "arc_snr": np.float32,
+    "seeing": np.float32,
+    "native_scale": np.float32,
+    "field_of_view": np.float32,
+    "deflector_radius": np.float32,
+    "source_radius": np.float32,
+    "offset_x": np.float32,
+    "offset_y": np.float32,
+}
 FAINTEST_CONTRAST = 0.15  # of the arc over the light in its place
 FAINTEST_ARC = 12.0  # signal-to-noise below which nobody would call the stamp a lens
 Truth = dict[str, float | bytes]
@@ -99,8 +107,16 @@ def _add_neighbours(random: Generator, scene: Scene, mean: float, *, keep_out: f
         elif kind < 0.35:
             galaxies.add_spiral(random, scene.light, scene.grid, flux=flux, radius=1.5 * radius, centre=centre)
         else:
-            galaxies.add_sersic(scene.light, scene.grid, flux=flux, radius=radius, index=random.uniform(0.7, 4),
-                                axis_ratio=random.uniform(0.25, 1), angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
+            galaxies.add_sersic(
+                scene.light,
+                scene.grid,
+                flux=flux,
+                radius=radius,
+                index=random.uniform(0.7, 4),
+                axis_ratio=random.uniform(0.25, 1),
+                angle=random.uniform(0, np.pi),
+                centre=centre,
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,8 +200,16 @@ def _add_deflector(
         for _ in range(random.poisson(5)):  # members of the cluster
             place = (random.normal(centre[0], 0.5 * einstein_radius), random.normal(centre[1], 0.5 * einstein_radius))
             size = float(np.clip(np.exp(random.normal(np.log(0.7), 0.5)), 0.2, 3))
-            galaxies.add_elliptical(random, scene.light, grid, flux=_flux(_surface_brightness(random), size, grid.scale), radius=size,
-                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+            galaxies.add_elliptical(
+                random,
+                scene.light,
+                grid,
+                flux=_flux(_surface_brightness(random), size, grid.scale),
+                radius=size,
+                axis_ratio=random.uniform(0.5, 1),
+                angle=random.uniform(0, np.pi),
+                centre=place,
+            )
     else:
         radius = float(np.clip(einstein_radius * np.exp(random.normal(np.log(0.8), 0.5)), max(0.25, 0.25 * seeing), 6))
     brightness = (
@@ -202,8 +226,16 @@ def _add_deflector(
         for _ in range(random.integers(0, 4)):
             distance, azimuth = einstein_radius * random.uniform(0.2, 1.4), random.uniform(0, 2 * np.pi)
             place = (centre[0] + distance * np.cos(azimuth), centre[1] + distance * np.sin(azimuth))
-            galaxies.add_elliptical(random, scene.light, grid, flux=flux * random.uniform(0.05, 0.8), radius=radius * random.uniform(0.3, 0.9),
-                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+            galaxies.add_elliptical(
+                random,
+                scene.light,
+                grid,
+                flux=flux * random.uniform(0.05, 0.8),
+                radius=radius * random.uniform(0.3, 0.9),
+                axis_ratio=random.uniform(0.5, 1),
+                angle=random.uniform(0, np.pi),
+                centre=place,
+            )
     return radius
 
 
@@ -255,7 +287,7 @@ def _inside(scene: Scene) -> NDArray[np.bool_]:
     """Where the stamp holds data, (size, size)."""
     axis = np.abs(np.arange(scene.grid.size) - (scene.grid.size - 1) / 2) * scene.grid.scale
     near = axis <= scene.conditions.field_of_view / 2
-    return np.logical_and.outer(near, near)
+    return np.asarray(np.logical_and.outer(near, near))
 
 
 def _companions(random: Generator, made: LensLight, scene: Scene) -> Image:
@@ -276,7 +308,7 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
     seeing, grid = scene.conditions.seeing, scene.grid
     radius = float(np.clip(np.exp(random.normal(np.log(1.2), 0.6)), max(0.25, 0.4 * seeing), 7))
     flux = _flux(_surface_brightness(random), radius, grid.scale)
-    shape = {"axis_ratio": random.uniform(0.45, 1), "angle": random.uniform(0, np.pi)}
+    axis_ratio, angle = random.uniform(0.45, 1), random.uniform(0, np.pi)
     if kind == "spiral":
         galaxies.add_spiral(random, scene.light, grid, flux=flux, radius=radius, centre=_off_centre(random, radius))
     elif kind == "ring":
@@ -286,12 +318,20 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
     elif kind == "edge_on":
         galaxies.add_edge_on(random, scene.light, grid, flux=flux, radius=radius, centre=_off_centre(random, radius))
     elif kind in ("elliptical", "artefact"):
-        galaxies.add_elliptical(random, scene.light, grid, flux=flux, radius=radius, **shape)
+        galaxies.add_elliptical(random, scene.light, grid, flux=flux, radius=radius, axis_ratio=axis_ratio, angle=angle)
     elif kind == "group":
         for _ in range(random.integers(2, 7)):
             place = (random.normal(0, 2.0 + seeing), random.normal(0, 2.0 + seeing))
-            galaxies.add_elliptical(random, scene.light, grid, flux=flux * random.uniform(0.1, 1), radius=radius * random.uniform(0.3, 1),
-                                    axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=place)  # fmt: skip
+            galaxies.add_elliptical(
+                random,
+                scene.light,
+                grid,
+                flux=flux * random.uniform(0.1, 1),
+                radius=radius * random.uniform(0.3, 1),
+                axis_ratio=random.uniform(0.5, 1),
+                angle=random.uniform(0, np.pi),
+                centre=place,
+            )
     elif kind == "star":
         sky.add_star(
             random, scene.light, grid, scene.conditions, (0.0, 0.0), np.exp(random.uniform(np.log(100), np.log(1e6)))
@@ -307,7 +347,8 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
             flux=random.uniform(15, 250),
             radius=random.uniform(0.05, 0.6),
             index=random.uniform(0.6, 3),
-            **shape,
+            axis_ratio=axis_ratio,
+            angle=angle,
         )
     if kind in ("spiral", "edge_on", "elliptical") and random.random() < 0.3:
         galaxies.add_tail(random, scene.light, grid, flux=flux * random.uniform(0.02, 0.3), radius=radius)
@@ -335,11 +376,11 @@ def _observe(
     """Add noise and detector effects, the same for each stamp of the scene, and cut at the model's scales."""
     grid, conditions = scene.grid, scene.conditions
     state = random.bit_generator.state
-    hits = random.integers(1, 40) if conditions.space and random.random() < 0.3 else 0
+    hits = int(random.integers(1, 40)) if conditions.space and random.random() < 0.3 else 0
     gradient = random.normal(0, 1.5, 2) if random.random() < 0.25 else np.zeros(2)
     saturation = np.exp(random.uniform(np.log(200), np.log(5000))) if random.random() < 0.1 else 6e4
     border = random.uniform(0.1, 0.9) if random.random() < 0.04 else 1.0
-    turns = random.integers(4)
+    turns = int(random.integers(4))
     inside = _inside(scene)
     ramp = np.linspace(-1, 1, grid.size)
     state = random.bit_generator.state

@@ -68,7 +68,7 @@ def sersic_total(radius: float, index: float, axis_ratio: float) -> float:
     from math import exp, gamma, pi
 
     b = 2 * index - 1 / 3 + 4 / (405 * index) + 46 / (25515 * index**2)
-    return 2 * pi * radius**2 * index * exp(b) * b ** (-2 * index) * gamma(2 * index)
+    return float(2 * pi * radius**2 * index * exp(b) * b ** (-2 * index) * gamma(2 * index))
 
 
 def add_elliptical(
@@ -84,23 +84,38 @@ def add_elliptical(
 ) -> None:
     """Add an early-type galaxy of two components whose isophotes twist and whose centres nearly agree, in place."""
     inner = random.uniform(0.25, 0.8)
-    add_sersic(image, grid, flux=flux * inner, radius=radius * random.uniform(0.35, 0.9), index=random.uniform(1.5, 5.5),
-               axis_ratio=axis_ratio, angle=angle, centre=centre)  # fmt: skip
-    add_sersic(image, grid, flux=flux * (1 - inner), radius=radius * random.uniform(1.0, 2.2), index=random.uniform(0.8, 3.0),
-               axis_ratio=float(np.clip(axis_ratio + random.normal(0, 0.12), 0.25, 1)), angle=angle + random.normal(0, 0.2),
-               centre=(centre[0] + random.normal(0, 0.04) * radius, centre[1] + random.normal(0, 0.04) * radius))  # fmt: skip
+    add_sersic(
+        image,
+        grid,
+        flux=flux * inner,
+        radius=radius * random.uniform(0.35, 0.9),
+        index=random.uniform(1.5, 5.5),
+        axis_ratio=axis_ratio,
+        angle=angle,
+        centre=centre,
+    )
+    add_sersic(
+        image,
+        grid,
+        flux=flux * (1 - inner),
+        radius=radius * random.uniform(1.0, 2.2),
+        index=random.uniform(0.8, 3.0),
+        axis_ratio=float(np.clip(axis_ratio + random.normal(0, 0.12), 0.25, 1)),
+        angle=angle + random.normal(0, 0.2),
+        centre=(centre[0] + random.normal(0, 0.04) * radius, centre[1] + random.normal(0, 0.04) * radius),
+    )
 
 
 def draw_texture(random: Generator, shape: tuple[int, ...], correlation: float) -> Image:
     """A positive random field of mean 1 with structure of ``correlation`` pixels."""
     field = gaussian_filter(random.standard_normal(shape), max(correlation, 0.5), mode="wrap")
-    return np.exp(0.8 * field / (field.std() + 1e-12))
+    return np.asarray(np.exp(0.8 * field / (field.std() + 1e-12)))
 
 
 def add_spiral(
     random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
 ) -> None:
-    """Add a disc with bulge, bar, logarithmic arms and star-forming knots, in place; ``radius`` is the disc's half-light radius."""
+    """Add a disc with bulge, bar, logarithmic arms and star-forming knots of half-light ``radius``, in place."""
     region, x, y = grid.coordinates(centre, 5 * radius)
     if not x.size:
         return
@@ -128,11 +143,27 @@ def add_spiral(
     light *= flux * random.uniform(0.5, 0.95) / light.sum()
     image[region] += light
     bulge = flux * random.uniform(0.02, 0.5)
-    add_sersic(image, grid, flux=bulge, radius=radius * random.uniform(0.08, 0.35), index=random.uniform(1, 4),
-               axis_ratio=min(1.0, axis_ratio + 0.3), angle=angle, centre=centre)  # fmt: skip
+    add_sersic(
+        image,
+        grid,
+        flux=bulge,
+        radius=radius * random.uniform(0.08, 0.35),
+        index=random.uniform(1, 4),
+        axis_ratio=min(1.0, axis_ratio + 0.3),
+        angle=angle,
+        centre=centre,
+    )
     if random.random() < 0.35:
-        add_sersic(image, grid, flux=bulge * random.uniform(0.3, 1), radius=radius * random.uniform(0.2, 0.6), index=0.6,
-                   axis_ratio=0.3, angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
+        add_sersic(
+            image,
+            grid,
+            flux=bulge * random.uniform(0.3, 1),
+            radius=radius * random.uniform(0.2, 0.6),
+            index=0.6,
+            axis_ratio=0.3,
+            angle=random.uniform(0, np.pi),
+            centre=centre,
+        )
     for _ in range(random.poisson(random.choice([1, 6, 20]))):
         distance = random.gamma(2.5, 0.45) * radius
         azimuth = (
@@ -145,12 +176,20 @@ def add_spiral(
             centre[0] + np.cos(angle) * du - np.sin(angle) * dv,
             centre[1] + np.sin(angle) * du + np.cos(angle) * dv,
         )
-        add_sersic(image, grid, flux=flux * 10 ** random.uniform(-3, -1.5), radius=radius * random.uniform(0.02, 0.08), index=1.0,
-                   axis_ratio=random.uniform(0.5, 1), angle=random.uniform(0, np.pi), centre=knot)  # fmt: skip
+        add_sersic(
+            image,
+            grid,
+            flux=flux * 10 ** random.uniform(-3, -1.5),
+            radius=radius * random.uniform(0.02, 0.08),
+            index=1.0,
+            axis_ratio=random.uniform(0.5, 1),
+            angle=random.uniform(0, np.pi),
+            centre=knot,
+        )
 
 
 def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float) -> None:
-    """Add a collisional or resonance ring galaxy: a clumpy ring, complete or broken, about an off-centre bulge, in place."""
+    """Add a ring galaxy: a clumpy ring, complete or broken, about an off-centre bulge, in place."""
     region, x, y = grid.coordinates((0.0, 0.0), 4 * radius)
     angle, axis_ratio = random.uniform(0, np.pi), random.uniform(0.35, 1)
     u = np.cos(angle) * x + np.sin(angle) * y
@@ -164,8 +203,16 @@ def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius
     light = ring + disc
     image[region] += flux * light / light.sum()
     shift = (random.normal(0, 0.15) * radius, random.normal(0, 0.15) * radius)
-    add_sersic(image, grid, flux=flux * random.uniform(0.1, 1.5), radius=radius * random.uniform(0.15, 0.5), index=random.uniform(1, 4),
-               axis_ratio=random.uniform(0.6, 1), angle=random.uniform(0, np.pi), centre=shift)  # fmt: skip
+    add_sersic(
+        image,
+        grid,
+        flux=flux * random.uniform(0.1, 1.5),
+        radius=radius * random.uniform(0.15, 0.5),
+        index=random.uniform(1, 4),
+        axis_ratio=random.uniform(0.6, 1),
+        angle=random.uniform(0, np.pi),
+        centre=shift,
+    )
 
 
 def add_tail(
@@ -195,8 +242,16 @@ def add_merger(random: Generator, image: Image, grid: Grid, *, flux: float, radi
         if random.random() < 0.3:
             add_spiral(random, image, grid, flux=part, radius=radius * random.uniform(0.5, 1), centre=centre)
         else:
-            add_sersic(image, grid, flux=part, radius=radius * random.uniform(0.3, 1), index=random.uniform(0.6, 3),
-                       axis_ratio=random.uniform(0.3, 1), angle=random.uniform(0, np.pi), centre=centre)  # fmt: skip
+            add_sersic(
+                image,
+                grid,
+                flux=part,
+                radius=radius * random.uniform(0.3, 1),
+                index=random.uniform(0.6, 3),
+                axis_ratio=random.uniform(0.3, 1),
+                angle=random.uniform(0, np.pi),
+                centre=centre,
+            )
     for _ in range(random.integers(0, 4)):
         add_tail(random, image, grid, flux=flux * random.uniform(0.05, 0.4), radius=radius)
 
@@ -217,8 +272,16 @@ def add_edge_on(
         angle=angle,
         centre=centre,
     )
-    add_sersic(image, grid, flux=flux * random.uniform(0.05, 0.6), radius=radius * random.uniform(0.15, 0.4), index=2.0,
-               axis_ratio=0.7, angle=angle, centre=centre)  # fmt: skip
+    add_sersic(
+        image,
+        grid,
+        flux=flux * random.uniform(0.05, 0.6),
+        radius=radius * random.uniform(0.15, 0.4),
+        index=2.0,
+        axis_ratio=0.7,
+        angle=angle,
+        centre=centre,
+    )
     if before is not None:
         region, x, y = grid.coordinates(centre, 5 * radius)
         across = -np.sin(angle) * x + np.cos(angle) * y - random.normal(0, 0.05) * radius

@@ -65,7 +65,7 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source galaxy: profiles by name with their lenstronomy parameters, and the flux fraction of an active nucleus."""
+    """A source galaxy: profiles by name with lenstronomy's parameters, and the flux fraction of an active nucleus."""
 
     names: tuple[str, ...]
     parameters: tuple[dict[str, float], ...]

@@ -27,14 +27,15 @@ class Grid:
     def coordinates(self, centre: tuple[float, float], half_width: float) -> tuple[tuple[slice, slice], Image, Image]:
         """Slices (y, x) and arcsec offsets from ``centre`` of the box of ``half_width`` arcsec around it."""
         middle = (self.size - 1) / 2
-        spans = []
+        spans: list[slice] = []
         for position in (centre[1], centre[0]):
             low = int(np.floor((position - half_width) / self.scale + middle))
             high = int(np.ceil((position + half_width) / self.scale + middle)) + 1
             spans.append(slice(min(max(low, 0), self.size), max(min(high, self.size), 0)))
         y = (np.arange(spans[0].start, spans[0].stop) - middle) * self.scale - centre[1]
         x = (np.arange(spans[1].start, spans[1].stop) - middle) * self.scale - centre[0]
-        return (spans[0], spans[1]), *np.broadcast_arrays(x[None, :], y[:, None])
+        across, along = np.broadcast_arrays(x[None, :], y[:, None])
+        return (spans[0], spans[1]), across, along
 
     @property
     def half_width(self) -> float:
@@ -115,7 +116,7 @@ def point_spread_function(conditions: Conditions) -> Image:
     kernel: Image = (1 + r2 / core**2) ** -conditions.beta
     kernel *= np.hypot(x, y) <= (radius + 0.5) * scale  # a square edge would show around bright stars
     kernel = kernel.reshape(2 * radius + 1, 3, 2 * radius + 1, 3).mean((1, 3))
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum())
 
 
 def convolve(image: Image, kernel: Image) -> Image:
@@ -129,7 +130,7 @@ def noise(random: Generator, image: Image, conditions: Conditions) -> Image:
     if conditions.correlation:
         white = gaussian_filter(white, conditions.correlation)
         white /= white.std()
-    return white * np.sqrt(1 + np.clip(image, 0, None) / conditions.gain)
+    return np.asarray(white * np.sqrt(1 + np.clip(image, 0, None) / conditions.gain))
 
 
 def add_star(

@@ -1,4 +1,4 @@
-"""The simulator: reproducible, its light adds up, its lenses obey the lens equation, its twins differ by the arc alone."""
+"""The simulator: reproducible; light adds up, lenses obey the lens equation, twins differ by the arc alone."""
 
 import h5py
 import numpy as np
