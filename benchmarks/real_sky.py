@@ -1,0 +1,119 @@
+"""How a finder ranks real lenses among real galaxies and sources, none of which it was trained on.
+
+Reads the real images in ``DEEPLENSE_REAL_DATA`` (or ``shared/data`` beside the checkout): stamps of lenses, stamps of
+galaxies, fields with a known lens and fields without any. Prints both lists, worst lens first, and one JSON line.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from engine.detect.scan import scan
+from engine.detect.stamps import score_stamps
+from engine.images.mosaic import open_mosaic
+from engine.models.predict import Classifier, load_classifier
+from engine.types import Detection, Mosaic, ScanRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+GALAXIES = {"des_g.fits": 0.263, "des_r.fits": 0.263, "des_i.fits": 0.263, "COSMOSWeb_galaxy_6701_image.fits": 0.03}
+NOT_GALAXIES = ("abell_2744_group",)  # holds a lensing group
+ARCS = {"abell370_I.fits": (992, 799, 20), "cfhtls_w3_{}.fits": (222, 230, 8)}
+EMPTY = {"sdss_{}.fits.bz2": "gri", "2mass_{}.fits": "jhk"}
+
+
+def stamps_of(classifier: Classifier, files: list[Path], scales: dict[str, float]) -> dict[str, float]:
+    """Score of every stamp (file, or file and plane) by its name."""
+    found = {}
+    for file in files:
+        for step in score_stamps([file], classifier=classifier, pixel_scale=scales.get(file.name)):
+            for item in step.items:
+                name = f"{file.name}[{item.plane}]" if hasattr(item, "plane") else ""
+                found[name] = item.raw_score
+    return found
+
+
+def bologna(classifier: Classifier, folder: Path) -> dict[str, float]:
+    """AUC on the simulated stamps of the Bologna lens challenge, space and ground (mean raw score of the bands)."""
+    auc = {}
+    for name in ("space_based", "ground_based"):
+        scores: dict[int, list[float]] = {0: [], 1: []}
+        for label, kind in enumerate(("nolens", "lens")):
+            by_id: dict[str, list[float]] = {}
+            for file in sorted((folder / name / kind).rglob("*.fits")):
+                values = stamps_of(classifier, [file], {file.name: 0.1 if name == "space_based" else 0.2})
+                by_id.setdefault(file.stem.rsplit("-")[-1], []).extend(values.values())
+            scores[label] = [float(np.mean(values)) for values in by_id.values()]
+        auc[name] = round(float(roc_auc_score([0] * len(scores[0]) + [1] * len(scores[1]), scores[0] + scores[1])), 3)
+    return auc
+
+
+def field(folder: Path, pattern: str, bands: str) -> Mosaic:
+    files = [folder / pattern.format(band) for band in bands] if "{}" in pattern else [folder / pattern]
+    return open_mosaic(files, bands=list(bands) if len(files) > 1 else None)
+
+
+def ranked(mosaic: Mosaic, model: str, classifier: Classifier) -> tuple[list[Detection], float]:
+    """Detections, best first, and the seconds it took."""
+    began = time.perf_counter()
+    found = [item for step in scan(ScanRequest(mosaic, model=model), classifier) for item in step.items]
+    return sorted(found, key=lambda one: -one.score), time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="finder")
+    parser.add_argument("--threshold", type=float, help="score whose false positives are counted (of the demo)")
+    parser.add_argument("--stamps-only", action="store_true")
+    options = parser.parse_args()
+    data = Path(os.environ.get("DEEPLENSE_REAL_DATA") or ROOT / "shared" / "data")
+    classifier = load_classifier(options.model)
+    lenses = stamps_of(classifier, sorted(p for p in (data / "stamps").rglob("*") if p.suffix in (".fits", ".h5")), {})
+    files = [
+        p for p in sorted((data / "galaxies").iterdir()) if ".fits" in p.name and not p.name.startswith(NOT_GALAXIES)
+    ]
+    galaxies = stamps_of(classifier, files, GALAXIES)
+    for title, scores in (("lenses", lenses), ("galaxies", galaxies)):
+        print(title)
+        for name, score in sorted(scores.items(), key=lambda pair: pair[1] * (1 if title == "lenses" else -1))[:30]:
+            print(f"  {score:.4f}  {name}")
+    label, score = [1] * len(lenses) + [0] * len(galaxies), [*lenses.values(), *galaxies.values()]
+    line = {
+        "benchmark": "real sky",
+        "model": classifier.card.key,
+        "lenses": len(lenses),
+        "galaxies": len(galaxies),
+        "auc": round(float(roc_auc_score(label, score)), 4),
+        "average_precision": round(float(average_precision_score(label, score)), 4),
+        "bologna_auc": bologna(classifier, data / "labelled" / "bologna"),
+    }
+    if not options.stamps_only:
+        for pattern, (x, y, radius) in ARCS.items():
+            found, taken = ranked(field(data / "fields", pattern, "gri"), options.model, classifier)
+            near = [k for k, one in enumerate(found, 1) if np.hypot(one.x - x, one.y - y) <= radius]
+            line[pattern.split("_")[0]] = {
+                "rank": near[0] if near else None,
+                "score": round(found[near[0] - 1].score, 4) if near else None,
+                "sources": len(found),
+                "seconds": round(taken, 1),
+            }
+        for pattern, bands in EMPTY.items():
+            found, taken = ranked(field(data / "fields", pattern, bands), options.model, classifier)
+            at = options.threshold if options.threshold is not None else 0.5
+            above = sum(one.score >= at for one in found)
+            line[pattern.split("_")[0]] = {
+                "above": above,
+                "threshold": at,
+                "sources": len(found),
+                "fraction": round(above / max(len(found), 1), 5),
+                "seconds": round(taken, 1),
+            }
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
