@@ -262,6 +262,38 @@ def train(
 
 
 @app.command()
+def committee(
+    members: Annotated[list[Path], typer.Argument(metavar="MODEL", help="Folders of models trained apart.")],
+    data: Annotated[list[Path], typer.Option(metavar="DATASET", help="Training set to calibrate and test on.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the committee.")],
+    name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
+    prior: Annotated[float | None, typer.Option(help="Fraction of lenses to expect in use.")] = None,
+    half_weights: Annotated[bool, typer.Option("--half-weights", help="Store weights as float16.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best by default.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    limits: Annotated[str, typer.Option(help="Known limits, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Join models of one kind into one that averages them, and whose spread tells where they disagree."""
+    from engine.train.committee import CommitteeRequest, form_committee
+
+    request = CommitteeRequest(
+        tuple(members),
+        tuple(data),
+        out,
+        name=name or out.resolve().name,
+        prior=prior,
+        half_weights=half_weights,
+        device=device,
+        threads=threads,
+        limits=limits,
+        licence=licence,
+    )
+    _follow(form_committee(request), f"Joining {request.name}", quiet)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this model's card.")] = None,
 ) -> None:
