@@ -74,8 +74,9 @@ class Classifier:
         n, scales, bands, size, _ = cutouts.pixels.shape
         single = cutouts.pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
         seen = _seen(single).reshape(n, bands)
-        logits = self._view_logits(single, views)[..., 0].reshape(-1, n, bands)
-        return self._scores(np.moveaxis(logits, 2, 0).reshape(-1, n), seen.T.repeat(len(logits), 0))
+        logits = self._view_logits(single, views)[..., 0]
+        opinions = logits.reshape(len(logits), n, bands)
+        return self._scores(np.moveaxis(opinions, 2, 0).reshape(bands * len(logits), n), seen.T.repeat(len(logits), 0))
 
     def probabilities(self, cutouts: Cutouts, *, views: int = 1) -> NDArray[np.float64]:
         """Probability of each class (n, class); the rows of stamps without any data are NaN."""
