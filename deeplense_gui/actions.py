@@ -58,6 +58,11 @@ def _has_selection(session: Session) -> bool:
     return session.selection is not None
 
 
+def _can_look_closer(session: Session) -> bool:
+    candidate = session.candidate()
+    return candidate is not None and session.mosaic_of(candidate) is not None
+
+
 def _can_undo(session: Session) -> bool:
     return not session.read_only and session.project.undo_text is not None
 
@@ -175,16 +180,65 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "explain.gradcam", "Explain: Grad-CAM", ("E",), lambda window: window.session.explain("gradcam"),
-        "Show which parts of the stamp made the score", "View", "saliency", _has_selection,
+        "Show which parts of the stamp made the score", "Stamp", "saliency", _can_look_closer,
     ),
     Action(
         "explain.gradients", "Explain: integrated gradients", ("Shift+E",),
         lambda window: window.session.explain("integrated_gradients"),
-        "Show which pixels made the score; slower, and finer", "View", "saliency", _has_selection,
+        "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_look_closer,
+    ),
+    Action(
+        "stamp.next_view", "Next view", ("V",), lambda window: window.panels["inspector"].next_view(),
+        "Show the next of the views large: colours, stretches, bands, residual", "Stamp", "", _can_look_closer,
+        separator=True,
+    ),
+    Action(
+        "stamp.previous_view", "Previous view", ("Shift+V",), lambda window: window.panels["inspector"].next_view(-1),
+        "Show the view before large", "Stamp", "", _can_look_closer,
+    ),
+    Action(
+        "stamp.closer", "Narrower field", ("]",), lambda window: window.panels["inspector"].field.zoom(1.25),
+        "Show a narrower field in all views of the stamp", "Stamp", "", _can_look_closer,
+    ),
+    Action(
+        "stamp.farther", "Wider field", ("[",), lambda window: window.panels["inspector"].field.zoom(1 / 1.25),
+        "Show a wider field in all views of the stamp", "Stamp", "", _can_look_closer,
+    ),
+    Action(
+        "stamp.ring", "Einstein ring", ("R",), lambda window: window.panels["inspector"].ring_button.toggle(),
+        "Hide or show a ring to measure the Einstein radius with", "Stamp", "ring", _can_look_closer,
+    ),
+    Action(
+        "stamp.copy", "Copy the position", ("Ctrl+Shift+C",),
+        lambda window: window.panels["inspector"].facts.copy_position(),
+        "Copy right ascension and declination of the selected candidate", "Stamp", "copy", _has_selection,
+        separator=True,
+    ),
+    Action(
+        "view.fit", "Whole mosaic", ("F",), lambda window: window.panels["mosaic"].canvas.fit(),
+        "Show the whole mosaic", "View", "fit", _has_mosaic,
+    ),
+    Action(
+        "view.actual_size", "Pixel by pixel", ("1",), lambda window: window.panels["mosaic"].canvas.actual_size(),
+        "One pixel of the mosaic on one of the screen", "View", "actual-size", _has_mosaic,
+    ),
+    Action(
+        "view.centre", "Centre on the candidate", ("Z",),
+        lambda window: window.panels["mosaic"].canvas.centre_on_selection(),
+        "Go to the selected candidate on the mosaic", "View", "centre", _can_look_closer,
+    ),
+    Action(
+        "view.zoom_in", "Closer", ("+", "="), lambda window: window.panels["mosaic"].canvas.zoom_by(1.5),
+        "Zoom into the mosaic", "View", "zoom-in", _has_mosaic,
+    ),
+    Action(
+        "view.zoom_out", "Farther", ("-",), lambda window: window.panels["mosaic"].canvas.zoom_by(1 / 1.5),
+        "Zoom out of the mosaic", "View", "zoom-out", _has_mosaic,
     ),
     Action(
         "view.overlays", "Hide or show overlays", ("H",), lambda window: window.session.toggle_overlays(),
-        "Hide circles, labels and saliency to see the pixels alone", "View", "overlays", separator=True, toolbar=True,
+        "Hide circles, labels and saliency to see the pixels alone", "View", "overlays", _has_mosaic, toolbar=True,
+        separator=True,
     ),
     Action(
         "view.full_screen", "Full screen", ("F11",), lambda window: window.toggle_full_screen(),
@@ -203,4 +257,4 @@ ACTIONS: tuple[Action, ...] = (
         "Version, licence and the model in use", "Help",
     ),
 )  # fmt: skip
-MENUS = ("File", "Edit", "Scan", "Grade", "View", "Help")
+MENUS = ("File", "Edit", "Scan", "Grade", "Stamp", "View", "Help")

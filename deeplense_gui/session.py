@@ -27,6 +27,7 @@ from engine.types import Candidate, Changes, ModelCard, Mosaic, ScanRequest, Ste
 
 GRADES = ("A", "B", "C", "X")
 PROJECT_SUFFIX = ".deeplense"
+LOOK_AHEAD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Session(QObject):
 
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
     new; ``selected(id | None)``; ``mosaic_opened(Mosaic | None)`` for the mosaic now shown; ``project_opened(Project |
-    None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``overlays_toggled(bool)``;
+    None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``residual_made(id, Residual | None)``;
+    ``overlays_toggled(bool)``;
     ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
     ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
     ``scale_wanted`` when they want to type a pixel scale.
@@ -55,6 +57,7 @@ class Session(QObject):
     project_opened = Signal(object)
     explaining = Signal(int, str)
     explained = Signal(int, object)
+    residual_made = Signal(int, object)
     overlays_toggled = Signal(bool)
     scanning = Signal(bool)
     message = Signal(str, str, object)
@@ -273,6 +276,20 @@ class Session(QObject):
         options = {} if self.project is None else (self.project.setting("open_options") or {}).get(mosaic_id, {})
         self.open_mosaic(paths, known_as=mosaic_id, **options)
 
+    def find_mosaic(self) -> None:
+        """Open the mosaic of the selected candidate; where its file is gone, let the user say where it is now."""
+        candidate = self.candidate()
+        if candidate is None or candidate.mosaic in self.mosaics:
+            return
+        options = self.project.setting("open_options") or {}
+        for entry in self.project.mosaics():
+            if entry.id == candidate.mosaic:
+                missing = [str(path) for path in entry.paths if not Path(path).exists()]
+                if missing:
+                    self.locate.emit(entry.id, missing[0])
+                else:
+                    self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""
         if not self.read_only:
@@ -403,6 +420,13 @@ class Session(QObject):
         found = np.flatnonzero(ids == self.selection) if self.selection is not None else ()
         return int(found[0]) if len(found) else None
 
+    def upcoming(self) -> Candidate | None:
+        """The candidate that is likely to be looked at next, to prepare its stamp: the next one without a grade."""
+        ids = self.ids()
+        here = self._row(ids)
+        rows = self.rows(ids[here + 1 : here + 1 + LOOK_AHEAD]) if here is not None else []
+        return next((row for row in rows if row.grade is None), next(iter(rows), None))
+
     def next_ungraded(self) -> None:
         """Select the next candidate without a grade, from here on in the list, then from its top."""
         self._advance(self.ids())
@@ -498,6 +522,25 @@ class Session(QObject):
             lambda saliency: self.explained.emit(candidate.id, saliency),
             kind="explain",
         )
+
+    @property
+    def is_explaining(self) -> bool:
+        """Whether an explanation is under way."""
+        return any(job.kind == "explain" for job in self.jobs.unfinished)
+
+    def ask_residual(self, candidate: Candidate, *, ahead: bool = False) -> None:
+        """Ask for a stamp minus its deflector; the newest request wins, ``residual_made`` follows.
+
+        ``ahead`` is for the candidate that comes next: it supersedes only others of its kind.
+        """
+        mosaic, model = self.mosaic_of(candidate), self.model
+        if mosaic is not None:
+            self._ask(
+                f"Subtracting the deflector of {candidate.name}",
+                lambda: work.residual(mosaic, candidate, model),
+                lambda residual: self.residual_made.emit(candidate.id, residual),
+                kind="residual ahead" if ahead else "residual",
+            )
 
     def toggle_overlays(self) -> None:
         """Hide or show everything drawn over the pixels."""

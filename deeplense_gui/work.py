@@ -6,15 +6,15 @@ They are called in the worker thread, which is where torch, astropy's readers an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.errors import ModelError
-from engine.types import Candidate, ModelCard, Mosaic, Saliency, ScanRequest, Step
+from engine.errors import EngineError, ModelError
+from engine.types import Candidate, FloatArray, ModelCard, Mosaic, Saliency, ScanRequest, Step
 
 SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
 
@@ -47,6 +47,39 @@ def list_images(path: Path) -> Iterator[Step]:
     from engine.images.mosaic import list_images
 
     yield Step(1, 1, (list_images(path),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residual:
+    """A stamp (n, n) minus its deflector, asinh of units of noise, and the side it spans: arcsec, or pixels."""
+
+    values: FloatArray
+    side: float
+
+
+def residual(mosaic: Mosaic, candidate: Candidate, model: str) -> Iterator[Step]:
+    """Subtract the deflector as the network sees it; the item is a Residual, or None where that cannot be done.
+
+    It is one view of several, asked for with every selection: why a model or a file cannot be used is for the scan
+    to report.
+    """
+    yield Step(0, 1, note=candidate.name)
+    from engine.detect.scoring import bands_for
+    from engine.images.cutouts import cut
+    from engine.models.preprocess import prepare
+
+    try:
+        used = card(model)
+        scale = used.pixel_scales[0]
+        position = np.array([[candidate.x, candidate.y]])
+        cutouts = cut(mosaic, position, size=used.size, pixel_scales=(scale,), bands=bands_for(used, mosaic))
+    except EngineError:
+        yield Step(1, 1, (None,))
+        return
+    made = prepare(cutouts.pixels, ("residual",))[0, 0]
+    made[~np.isfinite(cutouts.pixels[0, 0])] = np.nan
+    values = np.where(np.isfinite(made).any(axis=0), np.nan_to_num(made).mean(axis=0), np.float32(np.nan))
+    yield Step(1, 1, (Residual(values.astype(np.float32), used.size * (1.0 if mosaic.pixel_scale is None else scale)),))
 
 
 class Models:

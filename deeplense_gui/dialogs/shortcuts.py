@@ -10,27 +10,29 @@ from deeplense_gui import style
 from deeplense_gui.actions import ACTIONS, MENUS
 
 POINTER = (
-    ("Wheel", "Zoom the mosaic at the cursor"),
-    ("Drag", "Move the mosaic"),
+    ("Wheel", "Zoom the mosaic at the cursor, or the stamp"),
+    ("Drag", "Move the mosaic, or the stamp"),
     ("Click on a circle", "Select the candidate"),
+    ("Click on a view", "Show it large"),
+    ("Double click", "The whole mosaic; the stamp centred"),
 )
 
 
 class ShortcutsDialog(QDialog):
-    """Commands in two columns, by menu, each with its keys."""
+    """Commands in columns, by menu, each with its keys."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
         columns = QHBoxLayout()
         columns.setSpacing(36)
-        for menus in (("Grade", "View"), ("File", "Edit", "Scan", "Help")):
+        for menus in (("Grade", "Stamp"), ("View", "Scan"), ("File", "Edit", "Help")):
             column = QVBoxLayout()
             for menu in (menu for menu in MENUS if menu in menus):
                 rows = [(native(action.keys), action.text) for action in ACTIONS if action.menu == menu and action.keys]
                 column.addWidget(_group(menu, rows))
             if "View" in menus:
-                column.addWidget(_group("Mouse, on the mosaic", POINTER))
+                column.addWidget(_group("Mouse", POINTER))
             column.addStretch(1)
             columns.addLayout(column)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

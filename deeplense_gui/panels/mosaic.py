@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
@@ -56,10 +55,9 @@ class MosaicPanel(QWidget):
             button.setIcon(style.icon(icon))
             button.setToolTip(f"{text} ({key})")
             button.setAccessibleName(text)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(verb)
             self.bar.row.addWidget(button)
-            shortcut = QShortcut(QKeySequence(key), self, verb)
-            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
 
     def _listen(self) -> None:
         canvas, session = self.canvas, self.session

@@ -19,6 +19,8 @@ from engine.types import FloatArray
 
 _FAINT = 2.0  # noise: below it the stretch is linear
 _BLUER = (0.55, 1.0, 2.0)  # gains of red, green and blue
+RESIDUAL = "residual"
+View = tuple[str, str, Packed]  # title, tip, pixels
 
 
 def in_noise(plane: FloatArray) -> FloatArray:
@@ -81,53 +83,73 @@ def make_pictures(
     colour: tuple[int, ...],
     side: float,
     unit: str,
-    residual: FloatArray | None = None,
-    residual_side: float = 0.0,
+    *,
+    shift: tuple[float, float] = (0.0, 0.0),
+    lift: float = 1.0,
 ) -> list[Picture]:
     """All views of a stamp.
 
-    ``pixels`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``residual`` (m, m) the
-    stamp minus its deflector, in units of noise.
+    ``pixels`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``shift`` how far the
+    middle pixel lies from the candidate, in ``unit``; ``lift`` divides the brightness at which white begins.
     """
     scaled = np.stack([in_noise(plane) for plane in pixels])
-    mean = scaled.mean(axis=0)
-    end = bright_end(mean)
-    views: list[tuple[str, str, Packed]] = []
-    if colour:
-        chosen = scaled[list(colour)]
-        names = ", ".join(bands[k] for k in colour)
-        views += [
-            ("colour", f"Red, green and blue: {names}", lupton(chosen, end)),
-            (
-                "bluer",
-                "The blue lifted and the red lowered: arcs are often bluer than their deflector",
-                _bluer(chosen, end),
-            ),
-            ("brighter", "The faint light lifted: look for counter-images and faint arcs", lupton(chosen, end / 5)),
-        ]
-    if len(bands) == 1 or not colour:
-        what = f"{bands[0]} band" if len(bands) == 1 else "Mean of all bands, each in units of its noise"
-        views += [
-            ("asinh", f"{what}, asinh stretch", single(asinh(mean, end))),
-            ("brighter", f"{what}, the faint light lifted", single(asinh(mean, end / 5))),
-            ("log", f"{what}, logarithmic: from the sky to the core", single(_log(mean, end))),
-            ("core", f"{what}, linear to the peak: structure of the core", single(np.clip(mean / _peak(mean), 0, 1))),
-        ]
+    mean = _mean(scaled)
+    end = bright_end(mean) / lift
+    views = [*(_colours(scaled, bands, colour, end) if colour else ()), *_stretches(mean, bands, end, bool(colour))]
     if len(bands) > 1:
         views += [
-            (band, f"{band} band, asinh stretch", single(asinh(plane, bright_end(plane))))
+            (band, f"{band} band, asinh stretch", single(asinh(plane, bright_end(plane) / lift)))
             for band, plane in zip(bands, scaled, strict=True)
         ]
-    made = [Picture(title, tip, packed, side, unit) for title, tip, packed in views]
-    if residual is not None:
-        tip = "The stamp minus the smooth profile of the galaxy in the middle, in units of the noise: what may be arcs"
-        end = max(float(np.nanpercentile(np.abs(residual), 99.5)) if np.isfinite(residual).any() else 1.0, 1.0)
-        made.append(Picture("residual", tip, diverging(residual, end), residual_side, unit))
-    return made
+    return [Picture(title, tip, packed, side, unit, *shift) for title, tip, packed in views]
 
 
-def _bluer(chosen: FloatArray, end: float) -> Packed:
-    return lupton(chosen, end, gains=_BLUER)
+def residual_picture(residual: FloatArray, side: float, unit: str) -> Picture:
+    """The deflector-subtracted stamp (m, m) as the network sees it: asinh of units of noise, about 0."""
+    tip = "The stamp minus the smooth profile of the galaxy in the middle, as the network sees it: what may be arcs"
+    finite = np.abs(residual[np.isfinite(residual)])
+    end = max(float(np.percentile(finite, 99.5)) if finite.size else 1.0, 0.5)
+    return Picture(RESIDUAL, tip, diverging(residual, end), side, unit)
+
+
+def _mean(planes: FloatArray) -> FloatArray:
+    """Mean over the bands that have data, NaN where none has."""
+    seen = np.isfinite(planes)
+    count = seen.sum(axis=0)
+    total = np.where(seen, planes, 0).sum(axis=0)
+    mean: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return mean
+
+
+def _colours(scaled: FloatArray, bands: Sequence[str], colour: tuple[int, ...], end: float) -> list[View]:
+    chosen = scaled[list(colour)]
+    names = ", ".join(bands[k] for k in colour)
+    bluer = "The blue lifted and the red lowered: arcs are often bluer than their deflector"
+    brighter = "The faint light lifted: look for counter-images and faint arcs"
+    return [
+        ("colour", f"Red, green and blue: {names}", lupton(chosen, end)),
+        ("bluer", bluer, lupton(chosen, end, gains=_BLUER)),
+        ("brighter", brighter, lupton(chosen, end / 5)),
+    ]
+
+
+def _stretches(mean: FloatArray, bands: Sequence[str], end: float, coloured: bool) -> list[View]:
+    what = f"{bands[0]} band" if len(bands) == 1 else "Mean of all bands, each in units of its noise"
+    stretches = [
+        ("log", f"{what}, logarithmic: from the sky to the core", single(_log(mean, end))),
+        (
+            "linear",
+            f"{what}, linear to the peak: structure of the core",
+            single(np.clip(mean / _peak(mean), 0, 1)),
+        ),
+    ]
+    if coloured:
+        return stretches
+    return [
+        ("asinh", f"{what}, asinh stretch", single(asinh(mean, end))),
+        ("brighter", f"{what}, asinh with the faint light lifted", single(asinh(mean, end / 5))),
+        *stretches,
+    ]
 
 
 def _log(plane: FloatArray, end: float) -> NDArray[np.float32]:

@@ -19,21 +19,30 @@ from engine.types import FloatArray
 
 _RING_REACH = 8  # points from the ring within which it can be taken
 _RING = QColor("#ff5cf0")
+NARROWEST, WIDEST = 1.0, 300.0  # of a field, arcsec or pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Pixels ready to be shown, first row at the top, and the side they span, arcsec (or pixels without a scale)."""
+    """Pixels ready to be shown, first row at the top, and the side they span, arcsec (or pixels without a scale).
+
+    ``x`` and ``y`` (right, up) are how far the middle of the picture lies from the candidate.
+    """
 
     title: str
     tip: str
     pixels: Packed
     side: float
     unit: str = "″"
+    x: float = 0.0
+    y: float = 0.0
 
 
 class Field(QObject):
-    """What part of the stamp its views show: the side in arcsec and the centre's offset; shared by siblings."""
+    """What part of the stamp its views show: the side in arcsec and the centre's offset; shared by siblings.
+
+    Without a pixel scale all of it is in pixels.
+    """
 
     changed = Signal()
 
@@ -44,9 +53,14 @@ class Field(QObject):
 
     def set(self, side: float, x: float = 0.0, y: float = 0.0) -> None:
         """Show ``side`` around an offset (x right, y up) from the candidate, all in arcsec."""
+        side = min(max(side, NARROWEST), WIDEST)
         if (side, x, y) != (self.side, self.x, self.y):
             self.side, self.x, self.y = side, x, y
             self.changed.emit()
+
+    def zoom(self, factor: float) -> None:
+        """Closer by a factor, about the middle of the view."""
+        self.set(self.side / factor, self.x, self.y)
 
 
 class Ring(QObject):
@@ -90,6 +104,7 @@ class StampView(QWidget):
         self.small = False
         self.overlays = True
         self.opacity = 0.55
+        self.notice = ""
         self._image: QImage | None = None
         self._saliency: tuple[QImage, float] | None = None
         self._drag: tuple[QPointF, float, float] | None = None
@@ -119,6 +134,11 @@ class StampView(QWidget):
         self._saliency = None if saliency is None else (saliency_image(saliency), side)
         self.update()
 
+    def set_notice(self, text: str) -> None:
+        """Say what is under way, over the picture; "" for nothing."""
+        self.notice = text
+        self.update()
+
     def set_opacity(self, opacity: float) -> None:
         """How much of the stamp the saliency hides, 0..1."""
         self.opacity = opacity
@@ -145,11 +165,11 @@ class StampView(QWidget):
         middle, scale = self._square().center(), self._per_point()
         return middle + QPointF(-self.field.x / scale, self.field.y / scale)
 
-    def _box(self, side: float) -> QRectF:
-        """The square of ``side`` arcsec around the candidate, on the screen."""
-        length = side / self._per_point()
-        box = QRectF(0, 0, length, length)
-        box.moveCenter(self._centre())
+    def _box(self, side: float, x: float = 0.0, y: float = 0.0) -> QRectF:
+        """The square of ``side`` arcsec around an offset (right, up) from the candidate, on the screen."""
+        scale = self._per_point()
+        box = QRectF(0, 0, side / scale, side / scale)
+        box.moveCenter(self._centre() + QPointF(x, -y) / scale)
         return box
 
     # painting -----------------------------------------------------------------------------------------------------
@@ -166,10 +186,13 @@ class StampView(QWidget):
         else:
             painter.setClipRect(square)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.smooth)
-            painter.drawImage(self._box(self.picture.side), self._image)
+            painter.drawImage(self._box(self.picture.side, self.picture.x, self.picture.y), self._image)
             if self.overlays:
                 self._draw_overlays(painter, square, self.picture)
             self._draw_title(painter, square, self.picture.title)
+            if self.notice:
+                painter.setFont(style.font(points=9.5, bold=True))
+                overlays.draw_text(painter, QRectF(square.left(), square.top() + 30, square.width(), 18), self.notice)
         painter.setClipping(False)
         if self.marked or self.hasFocus():
             painter.setPen(QPen(QColor(style.theme().accent), 2))
@@ -260,8 +283,7 @@ class StampView(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom all siblings."""
-        side = self.field.side * 1.0015 ** -event.angleDelta().y()
-        self.field.set(min(max(side, 1.0), 400.0), self.field.x, self.field.y)
+        self.field.zoom(1.0015 ** event.angleDelta().y())
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

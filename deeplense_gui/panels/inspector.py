@@ -1,0 +1,324 @@
+"""The selected candidate: what is known of it, its stamp in all views, and why the network scored it so."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplense_gui import style
+from deeplense_gui.session import Session
+from deeplense_gui.widgets.facts import Facts
+from deeplense_gui.widgets.pictures import residual_picture
+from deeplense_gui.widgets.saliency_bar import SaliencyBar
+from deeplense_gui.widgets.stamp import NARROWEST, WIDEST, Field, Picture, Ring
+from deeplense_gui.widgets.stamp_reader import StampReader, Wish, side_to_read
+from deeplense_gui.widgets.view_grid import ViewGrid
+from engine.types import Candidate, Changes, Mosaic, Saliency
+
+_SIDE = 12.0
+_KEPT = 64  # candidates whose residual and saliency maps are remembered
+_LIFT_REACH = 30.0  # how far the faint slider lifts
+
+
+class InspectorPanel(QWidget):
+    """Shows ``session.candidate()``; field of view, view, opacity and brightness stay for the next one."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.candidate: Candidate | None = None
+        self.field, self.ring = Field(self), Ring(self)
+        self.reader = StampReader(self)
+        self._residuals: OrderedDict[int, Picture | None] = OrderedDict()
+        self._maps: OrderedDict[int, Saliency] = OrderedDict()
+        self._map_scale: int | None = None
+        self._unit = ""
+        self._ahead = QTimer(self, singleShot=True, interval=0)
+        self._ahead.timeout.connect(self._prepare_next)
+        self._lay_out()
+        self._restore()
+        self._listen()
+        self._show_selected(session.selection)
+
+    # building -----------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.facts = Facts()
+        self.grid = ViewGrid(self.field, self.ring)
+        self.saliency = SaliencyBar(self.session.saliency_methods())
+        self.message = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self.message.setProperty("role", "muted")
+        self.find = QPushButton("Open the mosaic…", objectName="find-mosaic")
+        self.find.setToolTip("Open the mosaic of this candidate again, or say where its file is now")
+        self.find.clicked.connect(self.session.find_mosaic)
+        absent = QWidget()
+        column = QVBoxLayout(absent)
+        column.addStretch(1)
+        column.addWidget(self.message)
+        column.addWidget(self.find, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        present = QWidget()
+        column = QVBoxLayout(present)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.grid, 1)
+        column.addLayout(self._make_controls())
+        column.addWidget(self.saliency)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(absent)
+        self.pages.addWidget(present)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.facts)
+        layout.addWidget(self.pages, 1)
+
+    def _make_controls(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setContentsMargins(10, 4, 10, 0)
+        row.setSpacing(6)
+        self.side = QDoubleSpinBox(minimum=NARROWEST, maximum=WIDEST, decimals=1, objectName="field-of-view")
+        self.side.setAccessibleName("Field of view")
+        self.side.setToolTip("Side of the field that all views show (] closer, [ farther, or the wheel)")
+        self.side.setKeyboardTracking(False)
+        self.lift = QSlider(Qt.Orientation.Horizontal, objectName="lift")
+        self.lift.setRange(0, 100)
+        self.lift.setMinimumWidth(60)
+        self.lift.setAccessibleName("Faint light of the stamps")
+        self.lift.setToolTip("Lift the faint light in all views: arcs, counter-images, outskirts")
+        self.ring_button = QToolButton(icon=style.icon("ring"), text="Ring", checkable=True, objectName="ring")
+        self.ring_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.ring_button.setToolTip("A ring to measure the Einstein radius: drag it to the arcs (R)")
+        self.ring_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for text, widget, share in (("Fie&ld", self.side, 0), ("Fain&t", self.lift, 1)):
+            label = QLabel(text)
+            label.setProperty("role", "muted")
+            label.setBuddy(widget)
+            row.addWidget(label)
+            row.addWidget(widget, share)
+            row.addSpacing(4)
+        row.addWidget(self.ring_button)
+        return row
+
+    def _restore(self) -> None:
+        """Take what was chosen last time."""
+        stored = self.session.preferences
+        self.grid.choose(str(stored.get("inspector/view", "")))
+        self.lift.setValue(int(float(stored.get("inspector/lift", 0))))
+        self.saliency.opacity.setValue(int(float(stored.get("inspector/opacity", 55))))
+        self.grid.large.set_opacity(self.saliency.opacity.value() / 100)
+        self.saliency.choose_method(str(stored.get("inspector/method", "")))
+        self.grid.large.set_overlays(self.session.overlays)
+
+    def _listen(self) -> None:
+        session = self.session
+        session.selected.connect(self._show_selected)
+        session.changed.connect(self._on_changed)
+        session.mosaic_opened.connect(lambda _: self._show_selected(session.selection))
+        session.project_opened.connect(self._forget)
+        session.explaining.connect(self._on_explaining)
+        session.explained.connect(self._on_explained)
+        session.residual_made.connect(self._on_residual)
+        session.jobs.finished.connect(lambda *_: self._show_busy())
+        session.overlays_toggled.connect(self._show_overlays)
+        self.reader.made.connect(self._on_made)
+        self.reader.failed.connect(self._on_failed)
+        self.destroyed.connect(self.reader.stop)
+        self.field.changed.connect(self._on_field)
+        self.side.valueChanged.connect(lambda side: self.field.set(side, self.field.x, self.field.y))
+        self.lift.valueChanged.connect(self._on_lift)
+        self.grid.chosen.connect(lambda title: session.preferences.set("inspector/view", title))
+        self.ring_button.toggled.connect(self.ring.set_shown)
+        self.ring.changed.connect(lambda: self.ring_button.setChecked(self.ring.shown))
+        self.saliency.asked.connect(session.explain)
+        self.saliency.cleared.connect(self._clear_map)
+        self.saliency.opacity_changed.connect(self._on_opacity)
+        self.saliency.field_chosen.connect(self._on_map_field)
+
+    # the candidate ------------------------------------------------------------------------------------------------
+
+    def _mosaic(self) -> Mosaic | None:
+        return None if self.candidate is None else self.session.mosaic_of(self.candidate)
+
+    def _show_selected(self, _identity: int | None) -> None:
+        self.candidate = self.session.candidate()
+        candidate, mosaic = self.candidate, self._mosaic()
+        self.facts.setVisible(candidate is not None)
+        self.find.setVisible(candidate is not None)
+        self.pages.setCurrentIndex(0 if mosaic is None else 1)
+        if candidate is None:
+            self.message.setText("Nothing selected.\nClick a circle on the mosaic or a row of the list.")
+            return
+        self.facts.show_candidate(candidate)
+        if mosaic is None:
+            self.message.setText("The mosaic of this candidate is not open. Its grade and score are kept.")
+            return
+        self._use_unit("″" if mosaic.pixel_scale is not None else " px")
+        self.field.set(self.field.side)
+        self._show_stamp(mosaic, candidate)
+        if candidate.id not in self._residuals:
+            self.session.ask_residual(candidate)
+        self._show_map()
+        self._show_busy()
+
+    def _forget(self, _project: object) -> None:
+        """Another project numbers its candidates anew."""
+        self._residuals.clear()
+        self._maps.clear()
+        self._show_selected(self.session.selection)
+
+    def _on_changed(self, changes: Changes) -> None:
+        if self.candidate is not None and self.candidate.id in changes.ids:
+            self.candidate = self.session.candidate()
+            if self.candidate is not None:
+                self.facts.show_candidate(self.candidate)
+
+    def _use_unit(self, unit: str) -> None:
+        """Fields of view are remembered in arcsec and in pixels, each for mosaics with and without a pixel scale."""
+        if unit != self._unit:
+            self._unit = unit
+            self.side.setSuffix(unit)
+            self.field.set(float(self.session.preferences.get(self._side_key(), _SIDE if unit == "″" else 60.0)))
+            self._show_side()
+
+    def _side_key(self) -> str:
+        return "inspector/side" if self._unit == "″" else "inspector/side_in_pixels"
+
+    # the stamp ----------------------------------------------------------------------------------------------------
+
+    def _wish(self, mosaic: Mosaic, candidate: Candidate) -> Wish:
+        lift = round(_LIFT_REACH ** (self.lift.value() / 100), 3)
+        return Wish(mosaic, candidate.x, candidate.y, side_to_read(self.field.side), lift)
+
+    def _show_stamp(self, mosaic: Mosaic, candidate: Candidate) -> None:
+        """Show the pictures if they are made, else ask for them; then for the next candidate's."""
+        wish = self._wish(mosaic, candidate)
+        made = self.reader.pictures(wish.key)
+        if made is None:
+            self.grid.say("Reading…")
+            self.reader.want([wish])
+            return
+        residual = self._residuals.get(candidate.id)
+        self.grid.show_pictures(made if residual is None else [*made, residual])
+        self._ahead.start()
+
+    def _on_made(self, key: object) -> None:
+        mosaic, candidate = self._mosaic(), self.candidate
+        if mosaic is not None and candidate is not None and key == self._wish(mosaic, candidate).key:
+            self._show_stamp(mosaic, candidate)
+
+    def _on_failed(self, key: object, text: str) -> None:
+        mosaic, candidate = self._mosaic(), self.candidate
+        if mosaic is not None and candidate is not None and key == self._wish(mosaic, candidate).key:
+            self.grid.say(f"{mosaic.name} cannot be read here: {text}")
+
+    def _prepare_next(self) -> None:
+        """Make the stamp of the candidate that grading brings next."""
+        following = self.session.upcoming()
+        mosaic = None if following is None else self.session.mosaic_of(following)
+        if following is not None and mosaic is not None:
+            self.reader.want([self._wish(mosaic, following)])
+            if following.id not in self._residuals:
+                self.session.ask_residual(following, ahead=True)
+
+    def _on_residual(self, identity: int, residual: object) -> None:
+        values, side = getattr(residual, "values", None), getattr(residual, "side", 0.0)
+        picture = None if values is None else residual_picture(values, side, self._unit)
+        _keep(self._residuals, identity, picture)
+        mosaic, candidate = self._mosaic(), self.candidate
+        if candidate is not None and candidate.id == identity and mosaic is not None:
+            self._show_stamp(mosaic, candidate)
+
+    def _on_field(self) -> None:
+        self._show_side()
+        self.session.preferences.set(self._side_key(), self.field.side)
+        mosaic, candidate = self._mosaic(), self.candidate
+        if mosaic is not None and candidate is not None:
+            wish = self._wish(mosaic, candidate)
+            if self.reader.pictures(wish.key) is None:  # the old pixels stay until the wider ones are there
+                self.reader.want([wish])
+            else:
+                self._show_stamp(mosaic, candidate)
+
+    def _show_side(self) -> None:
+        blocker = QSignalBlocker(self.side)
+        self.side.setValue(self.field.side)
+        blocker.unblock()
+
+    def _on_lift(self, value: int) -> None:
+        self.session.preferences.set("inspector/lift", value)
+        self._on_field()
+
+    def next_view(self, by: int = 1) -> None:
+        """Show the next of the views large."""
+        self.grid.step(by)
+
+    # saliency -----------------------------------------------------------------------------------------------------
+
+    def _on_explaining(self, _identity: int, method: str) -> None:
+        self.saliency.choose_method(method)
+        self.session.preferences.set("inspector/method", method)
+        QTimer.singleShot(0, self, self._show_busy)  # the job is submitted right after this signal
+
+    def _on_explained(self, identity: int, saliency: Saliency) -> None:
+        _keep(self._maps, identity, saliency)
+        self._show_map()
+
+    def _show_busy(self) -> None:
+        busy = self.session.is_explaining
+        self.saliency.show_busy(busy)
+        self.grid.large.set_notice("explaining…" if busy else "")
+
+    def _show_map(self) -> None:
+        """Lay the map over the large view: that of the field nearest to what is shown, unless one was chosen."""
+        saliency = None if self.candidate is None else self._maps.get(self.candidate.id)
+        mosaic = self._mosaic()
+        if saliency is None or mosaic is None:
+            self.grid.large.show_saliency(None)
+            self.saliency.show_fields(())
+            return
+        unit = 1.0 if mosaic.pixel_scale is not None else 1 / saliency.pixel_scales[0]
+        sides = [saliency.maps.shape[-1] * scale * unit for scale in saliency.pixel_scales]
+        if self._map_scale is None or self._map_scale >= len(sides):
+            index = min(range(len(sides)), key=lambda k: abs(sides[k] - self.field.side))
+        else:
+            index = self._map_scale
+        self.saliency.show_fields([f"{side:.3g}{self._unit}" for side in sides], index)
+        self.grid.large.show_saliency(saliency.maps[index], sides[index])
+
+    def _on_map_field(self, index: int) -> None:
+        self._map_scale = index
+        self._show_map()
+
+    def _clear_map(self) -> None:
+        if self.candidate is not None:
+            self._maps.pop(self.candidate.id, None)
+        self._show_map()
+
+    def _on_opacity(self, opacity: float) -> None:
+        self.session.preferences.set("inspector/opacity", round(100 * opacity))
+        self.grid.large.set_opacity(opacity)
+
+    def _show_overlays(self, shown: bool) -> None:
+        for view in (self.grid.large, *self.grid.small):
+            view.set_overlays(shown)
+
+
+def _keep(kept: OrderedDict, identity: int, value: object) -> None:
+    """Remember a value for a candidate; the oldest goes."""
+    kept[identity] = value
+    kept.move_to_end(identity)
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)

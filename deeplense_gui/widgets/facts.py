@@ -1,0 +1,106 @@
+"""What is known of the selected candidate in three lines: name, position, score, grade; all of it can be copied."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont, QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QWidget
+
+from deeplense_gui import style
+from deeplense_gui.widgets.coordinates import in_degrees, sexagesimal
+from deeplense_gui.widgets.readout import Elided
+from engine.types import Candidate
+
+
+def position_text(candidate: Candidate) -> str:
+    """The position as it is copied: sexagesimal and degrees, or pixels without a WCS."""
+    if candidate.ra is None or candidate.dec is None:
+        return f"x {candidate.x:.2f}  y {candidate.y:.2f}"
+    return f"{sexagesimal(candidate.ra, candidate.dec)}  {candidate.ra:.6f} {candidate.dec:+.6f}"
+
+
+class Facts(QWidget):
+    """Name, position, score and grade of a candidate."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._candidate: Candidate | None = None
+        self.name = self._text("Name", Elided(), style.font(points=11.5, bold=True))
+        self.sky = self._text("Position, sexagesimal", QLabel(), style.fixed_font(points=9))
+        self.degrees = self._text("Position, degrees", QLabel(), style.fixed_font(points=9))
+        self.score = self._text("Calibrated score", QLabel(), style.font(points=15, bold=True))
+        self.details = self._text("Raw score and spread", QLabel(), style.font(points=9))
+        self.grade = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, objectName="grade-badge")
+        self.grade.setAccessibleName("Grade")
+        self.copy = QToolButton(icon=style.icon("copy"))
+        self.copy.setAccessibleName("Copy the position")
+        self.copy.setToolTip("Copy the position (Ctrl+Shift+C)")
+        self.copy.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.copy.clicked.connect(self.copy_position)
+        self.details.setProperty("role", "muted")
+        self.degrees.setProperty("role", "muted")
+        self._lay_out()
+
+    def _text(self, name: str, label: QLabel, font: QFont) -> QLabel:
+        label.setFont(font)
+        label.setAccessibleName(name)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return label
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(10, 6, 10, 4)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(1)
+        heading = QHBoxLayout()
+        heading.setSpacing(8)
+        heading.addWidget(self.grade)
+        heading.addWidget(self.name, 1)
+        place = QHBoxLayout()
+        place.setSpacing(4)
+        place.addWidget(self.sky)
+        place.addWidget(self.copy)
+        place.addStretch(1)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        grid.addLayout(heading, 0, 0)
+        grid.addWidget(self.score, 0, 1, right)
+        grid.addLayout(place, 1, 0)
+        grid.addWidget(self.details, 1, 1, right)
+        grid.addWidget(self.degrees, 2, 0)
+        self.model = self._text("Model", QLabel(), style.font(points=9))
+        self.model.setProperty("role", "muted")
+        grid.addWidget(self.model, 2, 1, right)
+        grid.setColumnStretch(0, 1)
+
+    def show_candidate(self, candidate: Candidate) -> None:
+        """Show a candidate."""
+        self._candidate = candidate
+        self.name.setText(candidate.name)
+        self.name.setToolTip(candidate.name)
+        on_sky = candidate.ra is not None and candidate.dec is not None
+        pixel = f"x {candidate.x:.1f}  y {candidate.y:.1f}"
+        self.sky.setText(sexagesimal(candidate.ra, candidate.dec) if on_sky else pixel)
+        self.sky.setToolTip("Right ascension and declination, ICRS" if on_sky else "Pixels: the mosaic has no WCS")
+        self.degrees.setText(in_degrees(candidate.ra, candidate.dec) if on_sky else "no position on the sky")
+        self.score.setText(f"{candidate.score:.3f}")
+        self.score.setToolTip("Calibrated probability of being a lens")
+        self.details.setText(f"raw {candidate.raw_score:.3f}   spread ±{candidate.spread:.3f}")
+        self.details.setToolTip("The network's own score, and its spread over views of the same stamp")
+        self.model.setText(candidate.model)
+        self.model.setToolTip("The model that gave the score")
+        self._show_grade(candidate)
+
+    def _show_grade(self, candidate: Candidate) -> None:
+        colour = style.grade_colour(candidate.grade).name()
+        self.grade.setText(candidate.grade or "not graded")
+        when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
+        self.grade.setToolTip(f"Graded by {candidate.grader}{when}" if candidate.grade else "Press A, B, C or X")
+        filled = f"background: {colour}; color: #10131a;" if candidate.grade else f"color: {colour};"
+        self.grade.setStyleSheet(
+            f"QLabel {{ {filled} border: 1px solid {colour}; border-radius: 4px; padding: 1px 7px; font-weight: 700; }}"
+        )
+
+    def copy_position(self) -> None:
+        """Put the position on the clipboard."""
+        if self._candidate is not None:
+            QGuiApplication.clipboard().setText(position_text(self._candidate))

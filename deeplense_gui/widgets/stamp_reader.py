@@ -1,0 +1,132 @@
+"""Reading stamps and making their pictures in a thread of its own; the next candidate's are made ahead."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from deeplense_gui.widgets.pictures import make_pictures
+from deeplense_gui.widgets.stamp import Picture
+from deeplense_gui.widgets.stretch_bar import colour_bands
+from engine.errors import EngineError
+from engine.types import Mosaic
+
+_KEPT = 48  # candidates; a stamp of three bands takes about one megabyte
+_WIDEST = 512  # pixels of a stamp; what is wider is decimated
+_STEP = 1.6  # regions grow in steps, so that zooming a little reads nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A stamp that is wanted: around (x, y) in pixels, ``side`` arcsec wide (pixels without a pixel scale).
+
+    ``lift`` divides the brightness at which white begins.
+    """
+
+    mosaic: Mosaic
+    x: float
+    y: float
+    side: float
+    lift: float = 1.0
+
+    @property
+    def key(self) -> tuple[str, float, float, float, float]:
+        """What tells one stamp from another."""
+        return (self.mosaic.id, self.x, self.y, self.side, self.lift)
+
+    @property
+    def unit(self) -> str:
+        """The unit of ``side``."""
+        return " px" if self.mosaic.pixel_scale is None else "″"
+
+
+def side_to_read(shown: float) -> float:
+    """The side of the region to read for a field of view: somewhat wider, so that it can be moved, in few steps."""
+    side = 10.0
+    while side < 1.25 * shown:
+        side *= _STEP
+    return round(side, 3)
+
+
+def read_stamp(wish: Wish) -> list[Picture]:
+    """Read the pixels of a stamp and make all its pictures.
+
+    Raises
+    ------
+    EngineError, OSError : the file cannot be read there
+    """
+    mosaic, scale = wish.mosaic, wish.mosaic.pixel_scale or 1.0
+    half = max(round(wish.side / scale / 2), 4)
+    step = max(1, -(-(2 * half + 1) // _WIDEST))
+    half -= half % step  # the candidate's own pixel stays in the middle
+    column, row = round(wish.x), round(wish.y)
+    pixels = mosaic.read(row - half, row + half + 1, column - half, column + half + 1, step=step)
+    side = pixels.shape[1] * step * scale
+    shift = ((column - wish.x) * scale, (row - wish.y) * scale)
+    return make_pictures(pixels, mosaic.bands, colour_bands(mosaic.bands), side, wish.unit, shift=shift, lift=wish.lift)
+
+
+class StampReader(QObject):
+    """Makes the pictures that were wished for last, one after the other; ``made(key)`` tells when they are there.
+
+    ``failed(key, text)`` comes where the file cannot be read.
+    """
+
+    made = Signal(object)
+    failed = Signal(object, str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._lock = threading.Lock()
+        self._wishes: list[Wish] = []
+        self._working = self._stopped = False
+        self._pictures: OrderedDict[object, list[Picture]] = OrderedDict()
+
+    def pictures(self, key: object) -> list[Picture] | None:
+        """Pictures that were made before and are still kept."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
+
+    def want(self, wishes: Sequence[Wish]) -> None:
+        """Ask for stamps, the most wanted first; what was asked before and not begun is dropped."""
+        with self._lock:
+            self._wishes = [wish for wish in wishes if wish.key not in self._pictures]
+            if self._wishes and not self._working and not self._stopped:
+                self._working = True
+                threading.Thread(target=self._work, name="stamp reader", daemon=True).start()
+
+    def stop(self) -> None:
+        """Make nothing more."""
+        with self._lock:
+            self._stopped = True
+
+    def _work(self) -> None:
+        """Runs in the thread until no wish is left."""
+        while True:
+            with self._lock:
+                if self._stopped or not self._wishes:
+                    self._working = False
+                    return
+                wish = self._wishes.pop(0)
+            try:
+                made = read_stamp(wish)
+            except (EngineError, OSError, ValueError) as error:
+                self._tell(self.failed, wish.key, str(error))
+                continue
+            with self._lock:
+                self._pictures[wish.key] = made
+                while len(self._pictures) > _KEPT:
+                    self._pictures.popitem(last=False)
+            self._tell(self.made, wish.key)
+
+    def _tell(self, signal: Signal, *arguments: object) -> None:
+        with self._lock:
+            stopped = self._stopped
+        if not stopped:
+            signal.emit(*arguments)

@@ -1,0 +1,129 @@
+"""All views of a stamp: one large, the others small beside or below it, at one linked zoom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from deeplense_gui.widgets.stamp import Field, Picture, Ring, StampView
+
+_GAP = 4
+_SMALLEST, _LARGEST = 62, 132
+
+
+def arrange(width: int, height: int, count: int) -> tuple[QRect, list[QRect]]:
+    """Where the large view and ``count`` small ones go: whichever of beside and below leaves the large one larger."""
+    if not count:
+        return QRect(0, 0, width, height), []
+    small = min(max(min(width, height) // 6, _SMALLEST), _LARGEST)
+    cell = small + _GAP
+    across, down = max((width + _GAP) // cell, 1), max((height + _GAP) // cell, 1)
+    columns, rows = -(-count // down), -(-count // across)
+    beside = min(width - columns * cell, height)
+    below = min(height - rows * cell, width)
+    if beside >= below:
+        left = max(width - columns * cell, 1)
+        places = [(left + _GAP + k // down * cell, k % down * cell) for k in range(count)]
+        return QRect(0, 0, left, height), [QRect(x, y, small, small) for x, y in places]
+    top = max(height - rows * cell, 1)
+    across = -(-count // rows)  # rows of equal length
+    small = min((width + _GAP) // across - _GAP, small + small // 4)
+    cell = small + _GAP
+    margin = (width - across * cell + _GAP) // 2
+    top = max(height - rows * cell, 1)
+    places = [(margin + k % across * cell, top + _GAP + k // across * cell) for k in range(count)]
+    return QRect(0, 0, width, top), [QRect(x, y, small, small) for x, y in places]
+
+
+class ViewGrid(QWidget):
+    """Shows the pictures of one stamp; a click (or Enter) on a small one makes it the large one.
+
+    ``chosen(title)`` tells which one a person chose.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, field: Field, ring: Ring, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = ""
+        self.large = StampView(field, ring, self)
+        self.large.crosshair = True
+        self.small: list[StampView] = []
+        self._field = field
+        self._count = 0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def sizeHint(self) -> QSize:
+        """As large as the panel gives."""
+        return QSize(460, 420)
+
+    def minimumSizeHint(self) -> QSize:
+        """Enough to tell an arc from a disc."""
+        return QSize(260, 220)
+
+    def show_pictures(self, pictures: Sequence[Picture], message: str = "") -> None:
+        """Show all pictures, the one of the chosen title large; none of them: a message."""
+        while len(self.small) < len(pictures):
+            self.small.append(self._make_small())
+        for view in self.small[len(pictures) :]:
+            view.hide()
+        for view, picture in zip(self.small, pictures, strict=False):
+            view.show_picture(picture)
+            view.setVisible(True)
+        self._count = len(pictures)
+        self._mark(message)
+        self._place()
+
+    def say(self, message: str) -> None:
+        """Hide the pixels, keep the places, and say why."""
+        for view in (self.large, *self.small):
+            view.show_picture(None, message if view is self.large else "")
+
+    def choose(self, title: str) -> None:
+        """Make the picture of a title the large one; an unknown title takes the first."""
+        self.title = title
+        self._mark("")
+
+    def step(self, by: int) -> None:
+        """Make the next (or previous) picture the large one, round and round."""
+        titles = [view.picture.title for view in self._shown() if view.picture is not None]
+        if titles:
+            here = titles.index(self.title) if self.title in titles else 0
+            self._choose(titles[(here + by) % len(titles)])
+
+    def _choose(self, title: str) -> None:
+        self.choose(title)
+        self.chosen.emit(title)
+
+    def _shown(self) -> list[StampView]:
+        return self.small[: self._count]
+
+    def _mark(self, message: str) -> None:
+        pictures = [view.picture for view in self._shown() if view.picture is not None]
+        large = next((picture for picture in pictures if picture.title == self.title), next(iter(pictures), None))
+        self.large.show_picture(large, message)
+        for view in self._shown():
+            view.marked = large is not None and view.picture is large
+            view.update()
+
+    def _make_small(self) -> StampView:
+        view = StampView(self._field, None, self)
+        view.small = True
+        view.setMinimumSize(40, 40)
+        view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        view.setCursor(Qt.CursorShape.PointingHandCursor)
+        view.clicked.connect(lambda: view.picture is not None and self._choose(view.picture.title))
+        return view
+
+    def _place(self) -> None:
+        large, small = arrange(self.width(), self.height(), self._count)
+        self.large.setGeometry(large)
+        for view, place in zip(self.small, small, strict=False):
+            view.setGeometry(place)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the views where there is room."""
+        self._place()
