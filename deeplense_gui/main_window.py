@@ -213,6 +213,7 @@ class MainWindow(QMainWindow):
             self._working = True
             self.pages.setCurrentIndex(1)
             self._restore_layout()
+            self.panels["mosaic"].canvas.setFocus()  # else the first box takes the keys that grade
         elif not working and self._working:
             self._save_layout()
             self._working = False

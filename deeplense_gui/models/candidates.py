@@ -36,6 +36,10 @@ def _degrees(value: float | None) -> str:
     return "" if value is None or not np.isfinite(value) else f"{value:.5f}"
 
 
+def _digits(value: float) -> str:
+    return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
 def _radius(candidate: Candidate, mosaic: Mosaic | None) -> str:
     scale = None if mosaic is None else mosaic.pixel_scale
     return f"{candidate.radius:.1f} px" if scale is None else f"{candidate.radius * scale:.2f}″"
@@ -52,7 +56,7 @@ COLUMNS = (
     Column("x", "Column of the mosaic, pixels from 0", "x", lambda c, m: f"{c.x:.1f}", 68),
     Column("y", "Row of the mosaic, pixels from 0", "y", lambda c, m: f"{c.y:.1f}", 68),
     Column("Radius", "Half-light radius", "radius", _radius, 68),
-    Column("S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: f"{c.signal_to_noise:.1f}", 62),
+    Column("S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: _digits(c.signal_to_noise), 66),
     Column("Note", "What a person wrote", "note", lambda c, m: c.note, 180, False),
     Column("Model", "The model that gave the score", "model", lambda c, m: c.model, 150, False),
 )

@@ -38,6 +38,7 @@ class FilterBar(QWidget):
         self.chips: dict[str | None, QToolButton] = {}
         for grade, text in CHIPS:
             chip = QToolButton(text=text, checkable=True, objectName=f"chip-{text}")
+            chip.setProperty("role", "chip")
             chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             chip.setAccessibleName(f"Show {text}")
             chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
@@ -48,7 +49,7 @@ class FilterBar(QWidget):
         self.score_label = QLabel("Score ≥ 0.00")
         self.score_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("Score ≥ 0.00") + 8)
         self.score = QSlider(Qt.Orientation.Horizontal, maximum=100, objectName="min-score")
-        self.score.setFixedWidth(110)
+        self.score.setFixedWidth(80)
         self.score.setAccessibleName("Least score")
         self.score.setToolTip("Show only candidates of at least this score")
         self.score.valueChanged.connect(self._on_score)
@@ -56,6 +57,7 @@ class FilterBar(QWidget):
         row.addWidget(self.score)
         row.addSpacing(10)
         self.text = QLineEdit(placeholderText="Name or note…", clearButtonEnabled=True, objectName="filter-text")
+        self.text.setMinimumWidth(90)
         self.text.setMaximumWidth(220)
         self.text.setAccessibleName("Filter by name or note")
         self._typing = QTimer(self, singleShot=True, interval=REFRESH_MS)

@@ -56,6 +56,7 @@ class MosaicPanel(QWidget):
             button.setToolTip(f"{text} ({key})")
             button.setAccessibleName(text)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.setProperty("role", "tight")
             button.clicked.connect(verb)
             self.bar.row.addWidget(button)
 

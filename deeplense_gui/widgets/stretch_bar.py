@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QSettings, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QDoubleValidator
+from PySide6.QtCore import QSettings, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QDoubleValidator, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QSlider, QWidget
 
 from deeplense_gui.widgets.colours import COLOUR_MAPS
@@ -66,10 +66,11 @@ class StretchBar(QFrame):
         self.low, self.high = (self._number(text) for text in ("Darkest value", "Brightest value"))
         self.softening = QSlider(Qt.Orientation.Horizontal)
         self.softening.setRange(0, 100)
-        self.softening.setFixedWidth(96)
+        self.softening.setFixedWidth(84)
         self.softening.setAccessibleName("Faint light")
         self.softening.setToolTip("Lift the faint light: arcs and outskirts, without moving the limits")
         self.colour_map = self._combo("Colour map", COLOUR_MAPS, "Colours of a single band")
+        self._labels: list[QLabel] = []
         self._lay_out()
         self._restore()
         for combo in (self.view, *self.channels, self.kind, self.limits, self.colour_map):
@@ -111,10 +112,27 @@ class StretchBar(QFrame):
                 label.setProperty("role", "muted")
                 label.setBuddy(widgets[0])
                 self.row.addWidget(label)
+                self._labels.append(label)
             for widget in widgets:
                 self.row.addWidget(widget)
             self.row.addSpacing(6)
         self.row.addStretch(1)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrower than with the labels: they go where there is no room, the tool tips say the same."""
+        hint = super().minimumSizeHint()
+        labels = sum(label.sizeHint().width() + self.row.spacing() for label in self._labels if not label.isHidden())
+        return QSize(hint.width() - labels, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show the labels where there is room for them."""
+        self._fit_labels()
+
+    def _fit_labels(self) -> None:
+        needed = super().minimumSizeHint().width()
+        needed += sum(label.sizeHint().width() + self.row.spacing() for label in self._labels if label.isHidden())
+        for label in self._labels:
+            label.setVisible(self.width() >= needed)
 
     # state --------------------------------------------------------------------------------------------------------
 
@@ -178,6 +196,7 @@ class StretchBar(QFrame):
         self.view.setEnabled(self.view.count() > 1)
         self.colour_map.setVisible(not stretch.is_colour)
         self.softening.setEnabled(stretch.can_soften)
+        self._fit_labels()
 
     # settings -----------------------------------------------------------------------------------------------------
 

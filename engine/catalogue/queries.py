@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from engine.catalogue.records import number
+from engine.catalogue.records import Positions, number
 from engine.catalogue.schema import candidates, mosaics
 from engine.errors import ProjectError
 from engine.types import Candidate
@@ -94,6 +94,20 @@ def fetch(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
 
 def _numbers(connection: Connection, query: Select[tuple[int]]) -> NDArray[np.int64]:
     return np.fromiter((row[0] for row in fetch(connection, query)), np.int64)
+
+
+def positions(connection: Connection, mosaic: str | None) -> Positions:
+    """Where all candidates are, with grade and score, in order of id."""
+    columns = (candidates.c[name] for name in ("id", "x", "y", "grade", "score"))
+    query = select(*columns).where(*_conditions(None, None, None, None, mosaic)).order_by(candidates.c.id)
+    found = fetch(connection, query)
+    xy = np.fromiter((value for row in found for value in row[1:3]), np.float64, 2 * len(found)).reshape(-1, 2)
+    return Positions(
+        np.fromiter((row[0] for row in found), np.int64, len(found)),
+        xy,
+        tuple(row[3] for row in found),
+        np.fromiter((number(row[4]) for row in found), np.float64, len(found)),
+    )
 
 
 def rows(connection: Connection, wanted: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:

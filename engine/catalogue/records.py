@@ -10,6 +10,8 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Row
 
 
@@ -39,6 +41,16 @@ class RunRecord:
     started: datetime
     finished: datetime | None
     state: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Positions:
+    """Where candidates are, to draw them all: ids (n,), ``xy`` (n, 2) in pixels, n grades and scores (n,)."""
+
+    ids: NDArray[np.int64]
+    xy: NDArray[np.float64]
+    grades: tuple[str | None, ...]
+    scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,11 @@ class Project(Database):
         with self._reading() as connection:
             return queries.rows(connection, ids)
 
+    def positions(self, mosaic: str | None = None) -> records.Positions:
+        """Where all candidates are, with grade and score, in order of id; of one mosaic's id, if one is given."""
+        with self._reading() as connection:
+            return queries.positions(connection, mosaic)
+
     def candidate(self, id: int) -> Candidate:
         """One candidate; ProjectError when there is none of this id."""
         found = self.rows([id])
