@@ -25,7 +25,7 @@ _EMPTY = {
     "0",
 }
 _LONG = re.compile(r"^(f\d{3,4}(w|m|n|lp|x|w2|wide)|vis|nir|clear|w[1-4])$", re.IGNORECASE)
-_SHORT = re.compile(r"^([ugrizyUBVRIYJHKZ]|Ks|[ugriz]{2,5}|NB\d{3,4})$")
+_SHORT = re.compile(r"^([ugrizyUBVGRIYJHKZ]|Ks|[ugriz]{2,5}|NB\d{3,4})$")
 _PACKED = {".gz", ".bz2", ".xz", ".z", ".fz"}
 
 
