@@ -12,6 +12,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from engine.errors import DataError
 from engine.simulate import finder, galaxies, sky
 from engine.simulate.finder import LensLight, Scene
 from engine.simulate.sky import Conditions, Generator, Grid, Image
@@ -164,11 +165,13 @@ def _paste(light: NDArray[np.float32], image: Image, colour: NDArray[np.float64]
 def _spread(random: Generator, request: FieldRequest) -> list[tuple[float, float]]:
     """Positions at random, none within 30 arcsec of another or near the edge."""
     places: list[tuple[float, float]] = []
-    while len(places) < request.lenses:
+    for _ in range(1000 * request.lenses):
         x, y = random.uniform(_MARGIN, request.side - _MARGIN, 2)
         if all(np.hypot(x - a, y - b) * SCALE > 30 for a, b in places):
             places.append((x, y))
-    return places
+        if len(places) == request.lenses:
+            return places
+    raise DataError(f"{request.lenses} lenses have no room in {request.side} pixels: make the field larger")
 
 
 def _world_coordinates(side: int) -> WCS:

@@ -1,0 +1,89 @@
+"""The report: every candidate is there with its stamps, and text from files or people cannot break the page."""
+
+import base64
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import DataError
+from engine.export.report import write_report
+from engine.images.mosaic import open_mosaic
+from engine.types import Candidate, Mosaic
+
+
+class Page(HTMLParser):
+    """Counts articles, collects pictures and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.articles, self.pictures, self.words = 0, [], []
+        self.tags = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.articles += tag == "article"
+        source = dict(attributes).get("src", "")
+        if tag == "img":
+            self.pictures.append(np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def candidate(number: int, mosaic: Mosaic, x: float, y: float, **more: object) -> Candidate:
+    (ra, dec) = mosaic.world(np.array([[x, y]]))[0]
+    fields = {"flux": 10.0, "radius": 3.0, "signal_to_noise": 20.0, "score": 0.9, "raw_score": 0.8, "spread": 0.05}
+    return Candidate(
+        id=number, name=f"DLG J{number}", ra=ra, dec=dec, x=x, y=y, model="m-1", mosaic=mosaic.id, **(fields | more)
+    )
+
+
+def test_each_candidate_has_its_stamps_in_the_page(band_files, synthetic_sky, tmp_path):
+    mosaic = open_mosaic(band_files)
+    rows = [candidate(k, mosaic, *synthetic_sky[1][k], grade="A" if k else None) for k in range(3)]
+    path = write_report(rows, [mosaic], tmp_path)
+    page = Page(path.read_text("utf-8"))
+    assert page.articles == 3
+    assert len(page.pictures) == 9
+    colour, brighter, residual = page.pictures[:3]
+    assert colour.ndim == 3
+    assert residual.ndim == 2
+    middle = slice(40, 56)
+    assert colour[middle, middle].mean() > 2 * np.median(colour)  # the galaxy is in the middle
+    assert brighter.mean() > colour.mean()
+    assert "grades: A 2" in " ".join(" ".join(page.words).split())
+
+
+def test_stamps_stand_as_on_the_sky_first_row_at_the_bottom(mosaic_file, synthetic_sky, tmp_path):
+    mosaic = open_mosaic(mosaic_file)
+    x, y = synthetic_sky[1][10]
+    up = candidate(1, mosaic, x, y - 4 / mosaic.pixel_scale)  # the galaxy is 4 arcsec above the middle
+    grey = Page(write_report([up], [mosaic], tmp_path).read_text("utf-8")).pictures[0]
+    row, _ = np.unravel_index(grey.argmax(), grey.shape)
+    assert row == pytest.approx(48 - 24, abs=3)
+
+
+def test_notes_and_names_are_text_not_markup(mosaic_file, tmp_path):
+    mosaic = open_mosaic(mosaic_file)
+    row = candidate(1, mosaic, 50, 50, note="<script>alert(1)</script> & <b>", grader="O'Hara")
+    text = write_report([row], [mosaic], tmp_path).read_text("utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert "alert(1)" in "".join(page.words)
+
+
+def test_a_candidate_of_a_mosaic_that_is_not_open_is_listed_without_stamps(mosaic_file, tmp_path):
+    mosaic = open_mosaic(mosaic_file)
+    page = Page(write_report([candidate(1, mosaic, 50, 50)], [], tmp_path).read_text("utf-8"))
+    assert page.articles == 1
+    assert not page.pictures
+
+
+def test_a_folder_that_is_not_there_is_said(mosaic_file, tmp_path):
+    with pytest.raises(DataError, match="not a folder"):
+        write_report([], [open_mosaic(mosaic_file)], tmp_path / "missing")
