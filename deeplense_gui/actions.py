@@ -64,11 +64,11 @@ def _can_look_closer(session: Session) -> bool:
 
 
 def _can_undo(session: Session) -> bool:
-    return not session.read_only and session.project.undo_text is not None
+    return session.history()[0] is not None
 
 
 def _can_redo(session: Session) -> bool:
-    return not session.read_only and session.project.redo_text is not None
+    return session.history()[1] is not None
 
 
 GRADE_MEANING = {

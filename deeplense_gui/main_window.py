@@ -194,8 +194,7 @@ class MainWindow(QMainWindow):
         session = self.session
         for action in ACTIONS:
             self.actions_by_id[action.id].setEnabled(action.enabled(session))
-        for name, word in (("edit.undo", "Undo"), ("edit.redo", "Redo")):
-            text = getattr(session.project, f"{word.lower()}_text", None)
+        for name, word, text in zip(("edit.undo", "edit.redo"), ("Undo", "Redo"), session.history(), strict=True):
             self.actions_by_id[name].setText(f"{word} {text}" if text else word)
             self.actions_by_id[name].setIconText(word)
         overlays = "overlays" if session.overlays else "overlays-off"

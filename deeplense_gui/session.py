@@ -81,6 +81,8 @@ class Session(QObject):
         self._run: int | None = None
         self._ids: NDArray[np.int64] | None = None
         self._counts: dict[str | None, int] | None = None
+        self._candidate: Candidate | None = None
+        self._history: tuple[str | None, str | None] | None = None
         self._options: dict[str, dict[str, Any]] = {}
         self._endings: dict[int, Callable[[Any], None]] = {}
         self._scan_next = False
@@ -375,7 +377,7 @@ class Session(QObject):
         return self._counts
 
     def _forget_list(self) -> None:
-        self._ids = self._counts = None
+        self._ids = self._counts = self._candidate = self._history = None
 
     def _query(self, filters: Filters) -> NDArray[np.int64]:
         return np.asarray(self.project.ids(**filters.query()), np.int64)
@@ -394,7 +396,11 @@ class Session(QObject):
 
     def candidate(self) -> Candidate | None:
         """The selected candidate."""
-        return None if self.project is None or self.selection is None else self.project.candidate(self.selection)
+        if self.project is None or self.selection is None:
+            return None
+        if self._candidate is None or self._candidate.id != self.selection:
+            self._candidate = self.project.candidate(self.selection)
+        return self._candidate
 
     def select(self, candidate_id: int | None) -> None:
         """Select a candidate everywhere; its mosaic becomes the shown one."""
@@ -471,6 +477,14 @@ class Session(QObject):
         candidate = self.candidate()
         if candidate is not None and self.can_grade and text.strip() != candidate.note:
             self._write(lambda: self.project.note(candidate.id, text.strip(), grader=self.preferences.grader))
+
+    def history(self) -> tuple[str | None, str | None]:
+        """What undo and redo would do, in words; None where there is nothing."""
+        if self.read_only:
+            return None, None
+        if self._history is None:
+            self._history = (self.project.undo_text, self.project.redo_text)
+        return self._history
 
     def undo(self) -> None:
         """Take the last change back, on disk too, and show the candidate it was about."""

@@ -35,12 +35,17 @@ def progress_text(job: JobHandle) -> str:
 
 
 def show_progress(bar: QProgressBar, job: JobHandle) -> None:
-    """Set a progress bar; a job of unknown length makes it busy."""
-    bar.setRange(0, 0 if job.fraction is None and job.reason is None else 1000)
+    """Set a progress bar; a job of unknown length makes it busy. Qt repaints at once, so only what is new is set."""
     if job.fraction is not None:
-        bar.setValue(round(1000 * job.fraction))
+        most, value = 1000, round(1000 * job.fraction)
     elif job.reason is not None:
-        bar.setValue(1000 if job.reason is Reason.DONE else 0)
+        most, value = 1000, 1000 if job.reason is Reason.DONE else 0
+    else:
+        most, value = 0, 0
+    if bar.maximum() != most:
+        bar.setRange(0, most)
+    if bar.value() != value:
+        bar.setValue(value)
 
 
 class JobRow(QWidget):

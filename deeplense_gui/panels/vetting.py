@@ -130,8 +130,7 @@ class VettingPanel(QWidget):
         self.progress.setValue(graded)
         each = "   ".join(f"{letter} {counts[letter]:,}" for letter in GRADES if counts.get(letter))
         self.counts.setText(f"{graded:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
-        texts = ("", "") if session.read_only else (session.project.undo_text, session.project.redo_text)
-        for button, word, text in zip((self.undo, self.redo), ("Undo", "Redo"), texts, strict=True):
+        for button, word, text in zip((self.undo, self.redo), ("Undo", "Redo"), session.history(), strict=True):
             button.setEnabled(bool(text))
             button.setToolTip(f"{word}: {text}" if text else f"Nothing to {word.lower()}")
         self._show_candidate()

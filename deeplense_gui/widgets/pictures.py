@@ -18,7 +18,7 @@ from engine.images import scaling
 from engine.types import FloatArray
 
 _FAINT = 2.0  # noise: below it the stretch is linear
-_BLUER = (0.55, 1.0, 2.0)  # gains of red, green and blue
+_BLUER = (0.7, 1.0, 1.5)  # gains of red, green and blue
 RESIDUAL = "residual"
 View = tuple[str, str, Packed]  # title, tip, pixels
 
