@@ -439,13 +439,15 @@ class Session(QObject):
 
     def _advance(self, ids: NDArray[np.int64]) -> None:
         """Select the first ungraded candidate after the selection in ``ids``, wrapping round."""
+        if not len(ids):
+            return
         here = self._row(ids)
         wanted = self._query(replace(self.filters, grades=frozenset({None})))
         around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
         left = around[np.isin(around, wanted)]
         if len(left):
             self.select(int(left[0]))
-        elif len(ids):
+        else:
             self.say("Every candidate in this list has a grade.")
 
     # what people say ----------------------------------------------------------------------------------------------

@@ -51,12 +51,13 @@ def write_sky(path: Path, *, count: int = 40, size: int = 400, seed: int = 1, wc
     """Gaussian blobs of different brightness on noise, with a WCS of 0.2 arcsec a pixel."""
     generator = np.random.default_rng(seed)
     image = generator.normal(0, 1, (size, size)).astype(np.float32)
-    y, x = np.mgrid[:size, :size]
+    y, x = np.mgrid[-12:13, -12:13]
     steps = int(np.ceil(np.sqrt(count)))
     for number in range(count):
-        cx = (number % steps + 0.5) * size / steps + generator.uniform(-4, 4)
-        cy = (number // steps + 0.5) * size / steps + generator.uniform(-4, 4)
-        image += (15 + 3 * number) * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 2.0**2))
+        cx, cy = ((k + 0.5) * size / steps + generator.uniform(-4, 4) for k in (number % steps, number // steps))
+        column, row = round(cx), round(cy)
+        blob = np.exp(-((x + column - cx) ** 2 + (y + row - cy) ** 2) / (2 * 2.0**2))
+        image[row - 12 : row + 13, column - 12 : column + 13] += (15 + 3 * number) * blob
     header = fits.Header()
     if wcs:
         projection = WCS(naxis=2)
