@@ -566,13 +566,27 @@ class Session(QObject):
     # export -------------------------------------------------------------------------------------------------------
 
     def export(self, path: Path | str, *, filtered: bool = True) -> JobHandle | None:
-        """Write the list (or the whole project) as a catalogue; the suffix says in which format."""
+        """Write the list (or the whole project); the suffix says as what: a catalogue, a report, a training set.
+
+        A training set holds all that is graded, whatever the list shows.
+        """
         if self.project is None:
             return None
-        path = Path(path)
+        path, mosaics = Path(path), tuple(self.mosaics.values())
+        if path.suffix.lower() == ".h5":
+            project, model = Path(self.project.path), self.model
+            text = f"Training set of the graded written to {path}"
+            return self._export(path, lambda: work.export_training_set(project, mosaics, path, model), text)
         rows = self.rows(self.ids() if filtered else self._query(Filters()))
-        handle = self.jobs.submit(f"Exporting {path.name}", lambda: work.export_catalogue(rows, path), kind="export")
-        self._endings[handle.id] = lambda _: self.say(f"{len(rows):,} candidates written to {path}")
+        if path.suffix.lower() == ".html":
+            text = f"Report of {len(rows):,} candidates written to {path}"
+            return self._export(path, lambda: work.export_report(rows, mosaics, path), text)
+        text = f"{len(rows):,} candidates written to {path}"
+        return self._export(path, lambda: work.export_catalogue(rows, path), text)
+
+    def _export(self, path: Path, job: Callable[[], Iterator[Step]], text: str) -> JobHandle:
+        handle = self.jobs.submit(f"Exporting {path.name}", job, kind="export")
+        self._endings[handle.id] = lambda _: self.say(text)
         return handle
 
     # jobs ---------------------------------------------------------------------------------------------------------

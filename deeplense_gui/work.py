@@ -5,6 +5,7 @@ They are called in the worker thread, which is where torch, astropy's readers an
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import EngineError, ModelError
+from engine.errors import DataError, EngineError, ModelError
 from engine.types import Candidate, FloatArray, ModelCard, Mosaic, Saliency, ScanRequest, Step
 
 SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
@@ -154,3 +155,33 @@ def export_catalogue(rows: Sequence[Candidate], path: Path) -> Iterator[Step]:
 
     write_catalogue(rows, path)
     yield Step(len(rows), len(rows))
+
+
+def export_report(rows: Sequence[Candidate], mosaics: Sequence[Mosaic], path: Path) -> Iterator[Step]:
+    """Write a report with stamps to a file of any name; the engine writes it into a folder under a name of its own."""
+    yield Step(0, 0, note=path.name)
+    from engine.export.report import write_report
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=path.parent) as folder:
+            write_report(rows, mosaics, folder).replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror or error}): choose another folder") from error
+    yield Step(len(rows), len(rows))
+
+
+def export_training_set(project: Path, mosaics: Sequence[Mosaic], path: Path, model: str) -> Iterator[Step]:
+    """Write the graded candidates of a project as a training set in the layout of a model.
+
+    The project is opened a second time, to read: the window goes on writing to it meanwhile.
+    """
+    yield Step(0, 0, note=path.name)
+    from engine.catalogue.store import Project
+    from engine.export.training_set import training_set_job
+
+    layout = card(model)
+    opened = Project.open(project, read_only=True)
+    try:
+        yield from training_set_job(opened, mosaics, path, layout.size, layout.pixel_scales)
+    finally:
+        opened.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QSettings
 
+from deeplense_gui.dialogs.export import FORMATS
 from deeplense_gui.filters import Filters
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
@@ -275,16 +276,26 @@ def test_explaining_reaches_the_panels_under_the_candidate_asked_for(qtbot, scan
     assert heard.args[1].maps.shape == (2, 32, 32)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".fits", ".vot", ".reg"])
-def test_export_writes_the_list(qtbot, scanned, tmp_path, suffix):
+@pytest.mark.parametrize("suffix", [suffix for _, suffix in FORMATS])
+def test_export_writes_what_the_dialog_offers(qtbot, scanned, tmp_path, suffix):
     path = tmp_path / f"list{suffix}"
     scanned.set_filters(min_score=0.3)
+    scanned.grade("A")
     with qtbot.waitSignal(scanned.message, timeout=20_000) as heard:
         scanned.export(path)
     assert path.stat().st_size > 0
     assert str(path) in heard.args[0]
     if suffix == ".csv":
         assert len(path.read_text().splitlines()) == len(scanned.ids()) + 1
+
+
+def test_export_into_a_folder_that_is_gone_is_a_message(qtbot, scanned, tmp_path):
+    scanned.grade("A")
+    for _, suffix in FORMATS:
+        with qtbot.waitSignal(scanned.message, timeout=20_000) as heard:
+            scanned.export(tmp_path / "gone" / f"list{suffix}")
+        assert heard.args[1] == "error", suffix
+        assert "gone" in heard.args[0]
 
 
 @pytest.mark.parametrize("content", [b"no image at all", b"", b"SIMPLE  =                    T"])
