@@ -1,4 +1,4 @@
-"""The command line: ``deeplense scan | score | export | simulate | train | models | demo``.
+"""The command line: ``deeplense scan | score | export | simulate | train | committee | models | demo``.
 
 Exit status: 0 done, 2 bad input (one line on standard error says what and what to do), 130 cancelled. Progress goes to
 standard error when that is a terminal. Commands import what they need when they run, so that ``--help`` is instant.
@@ -6,6 +6,7 @@ standard error when that is a terminal. Commands import what they need when they
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -35,7 +36,7 @@ class Commands(TyperGroup):
         try:
             sys.exit(super().main(*args, **kwargs) or 0)
         except (KeyboardInterrupt, typer.Abort):
-            _complain("cancelled; nothing was written")
+            _complain("cancelled")
             sys.exit(CANCELLED)
         except EngineError as error:
             _complain(str(error))
@@ -115,6 +116,7 @@ def scan(
     names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
     mosaic = open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
     request = ScanRequest(mosaic, model=model, min_score=min_score)
+    _remark(mosaic.notes, quiet)
     project = Project.temporary()
     try:
         run = project.start_run(mosaic, load_card(model_folder(model)).key, {"min_score": min_score})
@@ -327,8 +329,7 @@ def demo(
     from engine import demo as field
 
     if headless is None:
-        field.open_window()
-        return
+        raise typer.Exit(field.open_window())
     written = _follow(field.run_headless(headless, model=model), "Demo", quiet)
     for path in written:
         typer.echo(path)
@@ -340,12 +341,21 @@ def _check_out(out: Path, inputs: Sequence[Path]) -> None:
         raise DataError(f"{out} is a folder: give a file name")
     if not out.absolute().parent.is_dir():
         raise DataError(f"{out.parent} is not a folder: make it first, or choose another one")
+    if not os.access(out.absolute().parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise DataError(f"{out.absolute().parent} cannot be written: choose another folder")
     if out.exists() and any(path.exists() and path.samefile(out) for path in inputs):
         raise DataError(f"{out} is also an input: choose another name for --out")
 
 
 def _complain(message: str) -> None:
     typer.echo("deeplense: " + " ".join(message.split()), err=True)
+
+
+def _remark(notes: Sequence[str], quiet: bool) -> None:
+    """Say what was chosen or is missing in an image, to a person who looks on."""
+    if not quiet and sys.stderr.isatty():
+        for note in notes:
+            _complain(note)
 
 
 def _follow(job: Iterator[Step], title: str, quiet: bool, take: Callable[[Step], object] | None = None) -> Any:
@@ -374,8 +384,11 @@ def _progress(title: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+    def text(content: str) -> TextColumn:
+        return TextColumn(content, markup=False)  # a file may be called [/b].fits
+
+    columns = (text("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, text("{task.fields[note]}"), console=Console(stderr=True))
     with bar:
         task = bar.add_task(title, total=None, note="")
         yield lambda step: bar.update(task, completed=step.done, total=step.total or None, note=step.note)
