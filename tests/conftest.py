@@ -21,6 +21,7 @@ os.environ["DEEPLENSE_CACHE"] = str(_HOME / "cache" / "deeplense")
 os.environ["MPLBACKEND"] = "Agg"
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, str(min(2, os.cpu_count() or 1)))
+os.environ["DEEPLENSE_PRECISION"] = "float32"  # the same scores on every processor
 if os.environ.get("DEEPLENSE_TEST_DISPLAY") != "1":
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 

@@ -41,7 +41,8 @@ class Network(nn.Module):
         images = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features = self._watch(self.backbone.forward_features(images))
         pooled = self.backbone.forward_head(features)
-        logits: Tensor = self.head(self.drop(pooled.reshape(len(pixels), -1)))
+        with torch.autocast(pooled.device.type, enabled=False):  # half precision would round logits to 1 in 250
+            logits: Tensor = self.head(self.drop(pooled.reshape(len(pixels), -1).float()))
         return logits
 
     def _watch(self, features: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined, unu
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined, unused-ignore]
 from torch import Tensor, nn
 
-from engine.device import pick_device
+from engine.device import half_is_fast, pick_device
 from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import CARD, load_card
@@ -320,8 +320,5 @@ def _record(run: _Run, seconds: float) -> dict[str, Any]:
 
 
 def _autocast(precision: str, device: torch.device) -> torch.autocast:
-    """bfloat16 where it is asked for, or was measured to be faster: on CUDA and on processors with AMX."""
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private in torch: without it, no AMX
-    fast = device.type == "cuda" or (device.type == "cpu" and probe is not None and probe())
-    wanted = precision == "bfloat16" or (precision == "auto" and fast)
+    wanted = precision == "bfloat16" or (precision == "auto" and half_is_fast(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)

@@ -233,3 +233,17 @@ def test_scoring_leaves_no_mode_behind(classifier: Classifier) -> None:
     pixels = classifier.prepared(stamps(1).pixels).requires_grad_()
     classifier.network(pixels).sum().backward()
     assert pixels.grad is not None
+
+
+def test_bfloat16_scores_nearly_as_float32(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = classifier.score(stamps(8)).raw_score
+    monkeypatch.setenv("DEEPLENSE_PRECISION", "bfloat16")
+    half = classifier.score(stamps(8)).raw_score
+    assert not np.array_equal(full, half)  # it was really in another precision
+    np.testing.assert_allclose(half, full, atol=0.01)
+
+
+def test_an_unknown_precision_is_refused(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPLENSE_PRECISION", "int8")
+    with pytest.raises(ModelError, match="DEEPLENSE_PRECISION"):
+        classifier.score(stamps(1))
