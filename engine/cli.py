@@ -33,11 +33,11 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command named on the command line, then exit."""
         kwargs["standalone_mode"] = False
+        status = BAD_INPUT
         try:
-            sys.exit(super().main(*args, **kwargs) or 0)
+            status = int(super().main(*args, **kwargs) or 0)
         except (KeyboardInterrupt, typer.Abort):
-            _complain("cancelled")
-            sys.exit(CANCELLED)
+            status = CANCELLED
         except EngineError as error:
             _complain(str(error))
         except OSError as error:
@@ -46,7 +46,9 @@ class Commands(TyperGroup):
             _complain(f"{error.filename}: {error.strerror}; check the path and its permissions")
         except _USAGE as error:
             _complain(f"{error.format_message()} (deeplense --help lists what there is)")
-        sys.exit(BAD_INPUT)
+        if status == CANCELLED:  # some versions of typer turn an interrupt into this status themselves
+            _complain("cancelled")
+        sys.exit(status)
 
 
 # The base of all usage errors; typer offers it under no name of its own that all its versions share.
