@@ -37,12 +37,18 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+def real_data_folder() -> Path | None:
+    """The folder of real survey images, if there is one; for tests that are made from its files."""
+    folder = Path(os.environ.get("DEEPLENSE_REAL_DATA") or ROOT.parent / "shared" / "data")
+    return folder if folder.is_dir() else None
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real survey images; a test that asks for it is skipped where there is none."""
-    folder = Path(os.environ.get("DEEPLENSE_REAL_DATA") or ROOT.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real images: {folder} is missing; set DEEPLENSE_REAL_DATA to their folder")
+    folder = real_data_folder()
+    if folder is None:
+        pytest.skip("no real images here: set DEEPLENSE_REAL_DATA to their folder")
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import bz2
+import errno
 import gzip
 import lzma
 import shutil
@@ -19,6 +20,7 @@ _OPENERS: dict[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFi
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _ENOUGH = 16  # bytes that tell every format apart
 
 _lock = threading.Lock()
@@ -63,15 +65,25 @@ def plain(path: Path) -> Path:
     key = (path.resolve(), status.st_size, status.st_mtime_ns)
     with _lock:
         if key not in _unpacked:
-            if _folder is None:
-                _folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
-                atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-            target = _folder / f"{len(_unpacked)}-{path.stem}"
             try:
-                with opener(path) as packed, target.open("wb") as out:
-                    shutil.copyfileobj(packed, out, 1 << 20)
+                if _folder is None:
+                    _folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
+                    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+                target = _folder / f"{len(_unpacked)}-{path.stem}"
+                _unpack(opener, path, target)
             except DAMAGE as error:
-                target.unlink(missing_ok=True)
-                raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): get the file again") from error
+                remedy = "get the file again"
+                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                    remedy = f"free some space in {tempfile.gettempdir()}, or unpack the file yourself"
+                raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): {remedy}") from error
             _unpacked[key] = target
         return _unpacked[key]
+
+
+def _unpack(opener: type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile], path: Path, target: Path) -> None:
+    try:
+        with opener(path) as packed, target.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+    except BaseException:  # an interrupted user wants the space back too
+        target.unlink(missing_ok=True)
+        raise
