@@ -69,6 +69,8 @@ class NoticeBar(QWidget):
         for notice in self.notices():
             if notice.text == text:
                 notice.dismiss()
-        self._column.insertWidget(0, Notice(text, level, tuple(choices)))
+        notice = Notice(text, level, tuple(choices))
+        self._column.insertWidget(0, notice)
+        notice.show()  # at once: the layout would show it later, and until then it counts as hidden
         for notice in self.notices()[KEPT:]:
             notice.dismiss()

@@ -200,6 +200,7 @@ class CandidatesPanel(QWidget):
         self._syncing = False
         row = self.model.row_of(anchor)
         if row is not None:
+            self.table.doItemsLayout()  # now, not later: the bar must know how long the list has become
             bar = self.table.verticalScrollBar()
             bar.setValue(self.table.rowViewportPosition(row) + bar.value() - offset)
         self._show_selection(self._session.selection, scroll=False)

@@ -11,31 +11,43 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from deeplense_gui.widgets.stamp import Field, Picture, Ring, StampView
 
 _GAP = 4
-_SMALLEST, _LARGEST = 62, 132
+_SMALLEST, _LARGEST = 62, 132  # of the small views, points
+_LEAST = 34  # where there is hardly any room
 
 
 def arrange(width: int, height: int, count: int) -> tuple[QRect, list[QRect]]:
-    """Where the large view and ``count`` small ones go: whichever of beside and below leaves the large one larger."""
+    """Where the large view and ``count`` small ones go: whichever of beside and below leaves the large one larger.
+
+    The small ones shrink where else they would take the place of the large one.
+    """
     if not count:
         return QRect(0, 0, width, height), []
     small = min(max(min(width, height) // 6, _SMALLEST), _LARGEST)
+    while True:
+        beside, below = _beside(width, height, count, small), _below(width, height, count, small)
+        large, places = max((beside, below), key=lambda found: min(found[0].width(), found[0].height()))
+        if small <= _LEAST or min(large.width(), large.height()) >= 2 * small:
+            return large, places
+        small = max(small * 9 // 10, _LEAST)
+
+
+def _beside(width: int, height: int, count: int, small: int) -> tuple[QRect, list[QRect]]:
     cell = small + _GAP
-    across, down = max((width + _GAP) // cell, 1), max((height + _GAP) // cell, 1)
-    columns, rows = -(-count // down), -(-count // across)
-    beside = min(width - columns * cell, height)
-    below = min(height - rows * cell, width)
-    if beside >= below:
-        left = max(width - columns * cell, 1)
-        places = [(left + _GAP + k // down * cell, k % down * cell) for k in range(count)]
-        return QRect(0, 0, left, height), [QRect(x, y, small, small) for x, y in places]
-    top = max(height - rows * cell, 1)
-    across = -(-count // rows)  # rows of equal length
+    down = max((height + _GAP) // cell, 1)
+    left = max(width - -(-count // down) * cell, 1)
+    places = [QRect(left + _GAP + k // down * cell, k % down * cell, small, small) for k in range(count)]
+    return QRect(0, 0, left, height), places
+
+
+def _below(width: int, height: int, count: int, small: int) -> tuple[QRect, list[QRect]]:
+    """Rows of equal length; the views grow a little to fill them."""
+    rows = -(-count // max((width + _GAP) // (small + _GAP), 1))
+    across = -(-count // rows)
     small = min((width + _GAP) // across - _GAP, small + small // 4)
     cell = small + _GAP
-    margin = (width - across * cell + _GAP) // 2
-    top = max(height - rows * cell, 1)
-    places = [(margin + k % across * cell, top + _GAP + k // across * cell) for k in range(count)]
-    return QRect(0, 0, width, top), [QRect(x, y, small, small) for x, y in places]
+    margin, top = (width - across * cell + _GAP) // 2, max(height - rows * cell, 1)
+    places = [QRect(margin + k % across * cell, top + _GAP + k // across * cell, small, small) for k in range(count)]
+    return QRect(0, 0, width, top), places
 
 
 class ViewGrid(QWidget):
@@ -112,7 +124,7 @@ class ViewGrid(QWidget):
     def _make_small(self) -> StampView:
         view = StampView(self._field, None, self)
         view.small = True
-        view.setMinimumSize(40, 40)
+        view.setMinimumSize(_LEAST, _LEAST)
         view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         view.setCursor(Qt.CursorShape.PointingHandCursor)
         view.clicked.connect(lambda: view.picture is not None and self._choose(view.picture.title))

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSettings
 
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
-from tests.gui.parts import install, open_and_scan, write_sky
+from tests.gui.parts import install, open_and_scan, show_window, write_sky
 
 
 @pytest.fixture
@@ -42,3 +42,17 @@ def scanned(qtbot, session, sky):
     """A session with a scanned mosaic."""
     open_and_scan(qtbot, session, sky)
     return session
+
+
+@pytest.fixture
+def window(qtbot, session):
+    """The whole window at the smallest size it is made for, nothing open."""
+    return show_window(qtbot, session)
+
+
+@pytest.fixture
+def vetting(qtbot, window, sky):
+    """The window with a scanned mosaic; its best candidate is selected."""
+    open_and_scan(qtbot, window.session, sky)
+    window.session.select(int(window.session.ids()[0]))
+    return window

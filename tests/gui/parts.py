@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from PySide6.QtCore import Qt
 
 from deeplense_gui import work
+from deeplense_gui.main_window import MainWindow
 from deeplense_gui.session import Session
 from engine.types import Cutouts, ModelCard, Saliency, Scores
 
+NONE = Qt.KeyboardModifier.NoModifier
 CARD = ModelCard(
     name="finder",
     architecture="stand-in",
@@ -90,3 +94,23 @@ def messages(session: Session) -> list[tuple]:
     seen: list[tuple] = []
     session.message.connect(lambda *arguments: seen.append(arguments))
     return seen
+
+
+def show_window(qtbot, session: Session) -> MainWindow:
+    """A window as it is at 1280 x 800, in front and with the keys."""
+    window = MainWindow(session)
+    window.resize(1280, 800)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitActive(window)
+    return window
+
+
+def press(qtbot, window: MainWindow, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE) -> None:
+    """Press a key where the window has its focus, as a person does."""
+    qtbot.keyClick(window.focusWidget() or window, key, modifiers)
+
+
+def dialog(window: MainWindow, kind: type) -> Any:
+    """The dialog of a kind that is open."""
+    return next(found for found in window.findChildren(kind) if found.isVisible())

@@ -1,0 +1,224 @@
+"""The mosaic: pan, zoom, readout, circles, stretch, with a real mouse over real pixels."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QWheelEvent
+
+from deeplense_gui.widgets.coordinates import sexagesimal
+from deeplense_gui.widgets.stretch import LIMITS
+from engine.images.scaling import KINDS
+from tests.gui.parts import NONE, press
+
+KEY = Qt.Key
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def mosaic(qtbot, vetting):
+    """The mosaic's panel, painted."""
+    panel = vetting.panels["mosaic"]
+    qtbot.waitUntil(lambda: panel.canvas._painter is not None and len(panel.canvas.markers) == 40, timeout=10_000)
+    drawn(qtbot, panel.canvas)
+    return panel
+
+
+def drawn(qtbot, canvas) -> None:
+    """Wait until every tile in view is read."""
+
+    def complete() -> bool:
+        canvas.grab()
+        level = canvas.view.level(canvas._reader.pyramid.levels, canvas.devicePixelRatioF())
+        places = canvas._places(level, canvas._reader)
+        return all(canvas._cache.codes(place, canvas.stretch.bands) is not None for place in places)
+
+    qtbot.waitUntil(complete, timeout=10_000)
+
+
+def wheel(canvas, at: QPoint, steps: int) -> None:
+    point = QPointF(at)
+    canvas.wheelEvent(
+        QWheelEvent(
+            point, canvas.mapToGlobal(point), QPoint(), QPoint(0, 120 * steps), Qt.MouseButton.NoButton, NONE,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        )
+    )  # fmt: skip
+
+
+def test_the_whole_mosaic_is_shown_at_first(mosaic):
+    x0, x1, y0, y1 = mosaic.canvas.view.edges()
+    assert x0 <= 0
+    assert y0 <= 0
+    assert x1 >= 399
+    assert y1 >= 399
+
+
+def test_dragging_moves_the_pixels_with_the_mouse(qtbot, mosaic):
+    canvas = mosaic.canvas
+    wheel(canvas, canvas.rect().center(), 8)
+    start, end = canvas.rect().center(), canvas.rect().center() + QPoint(-70, 45)
+    grabbed = canvas.view.pixel(QPointF(start))
+    qtbot.mousePress(canvas, LEFT, pos=start)
+    for share in (0.3, 0.6, 1.0):
+        qtbot.mouseMove(canvas, start + (end - start) * share)
+    qtbot.mouseRelease(canvas, LEFT, pos=end)
+    assert canvas.view.pixel(QPointF(end)) == pytest.approx(grabbed, abs=0.6)
+
+
+def test_the_wheel_zooms_about_the_cursor(mosaic):
+    canvas, at = mosaic.canvas, QPoint(300, 120)
+    before, zoom = canvas.view.pixel(QPointF(at)), canvas.view.zoom
+    wheel(canvas, at, 5)
+    assert canvas.view.zoom > 2 * zoom
+    assert canvas.view.pixel(QPointF(at)) == pytest.approx(before)
+    wheel(canvas, at, -80)
+    assert canvas.view.zoom > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "check"),
+    [
+        (KEY.Key_1, lambda canvas: canvas.view.zoom == pytest.approx(1 / canvas.devicePixelRatioF())),
+        (KEY.Key_F, lambda canvas: canvas.view.edges()[0] <= 0),
+        (KEY.Key_Plus, lambda canvas: canvas.view.zoom > 3),
+        (KEY.Key_Minus, lambda canvas: canvas.view.zoom < 3),
+        (KEY.Key_Z, lambda c: (c.view.x, c.view.y) == pytest.approx(c.markers.position(c.selection))),
+    ],
+)
+def test_keys_of_the_mosaic(qtbot, vetting, mosaic, key, check):
+    mosaic.canvas.centre_on(200, 200, zoom=3.0)
+    press(qtbot, vetting, key)
+    assert check(mosaic.canvas)
+
+
+def test_buttons_do_what_the_keys_do(qtbot, mosaic):
+    from PySide6.QtWidgets import QToolButton
+
+    mosaic.canvas.centre_on(200, 200, zoom=3.0)
+    button = next(b for b in mosaic.findChildren(QToolButton) if b.accessibleName() == "Show the whole mosaic")
+    qtbot.mouseClick(button, LEFT)
+    assert mosaic.canvas.view.edges()[0] <= 0
+
+
+def test_position_and_value_are_read_under_the_cursor(qtbot, vetting, mosaic):
+    canvas, session = mosaic.canvas, vetting.session
+    candidate = session.candidate()
+    canvas.centre_on(candidate.x, candidate.y, zoom=4.0)
+    qtbot.mouseMove(canvas, canvas.view.point(candidate.x, candidate.y).toPoint())
+    qtbot.waitUntil(lambda: mosaic.readout.values.text() != "", timeout=5_000)
+    x, y = canvas.view.pixel(QPointF(canvas.view.point(candidate.x, candidate.y).toPoint()))
+    ra, dec = session.mosaic.world(np.array([[x, y]]))[0]
+    assert mosaic.readout.sky.text() == sexagesimal(ra, dec)
+    assert f"x {x:.1f}" in mosaic.readout.pixel.text()
+    value = float(session.mosaic.read(round(y), round(y) + 1, round(x), round(x) + 1)[0, 0, 0])
+    assert float(mosaic.readout.values.text().split()[-1]) == pytest.approx(value, rel=1e-3)
+
+
+def test_a_click_on_a_circle_selects_everywhere(qtbot, vetting, mosaic):
+    session = vetting.session
+    wanted = session.rows(session.ids())[7]
+    qtbot.mouseClick(mosaic.canvas, LEFT, pos=mosaic.canvas.view.point(wanted.x, wanted.y).toPoint())
+    assert session.selection == wanted.id == mosaic.canvas.selection
+    table = vetting.panels["candidates"].table
+    assert table.model().id_at(table.currentIndex().row()) == wanted.id
+    assert vetting.panels["inspector"].candidate.id == wanted.id
+
+
+def test_a_click_beside_the_circles_selects_nothing(qtbot, vetting, mosaic):
+    before = vetting.session.selection
+    qtbot.mouseClick(mosaic.canvas, LEFT, pos=QPoint(3, 3))
+    assert vetting.session.selection == before
+
+
+def test_selecting_in_the_list_brings_the_circle_into_view(vetting, mosaic):
+    canvas, session = mosaic.canvas, vetting.session
+    canvas.centre_on(0, 0, zoom=8.0)
+    far = max(session.rows(session.ids()), key=lambda row: row.x + row.y)
+    session.select(far.id)
+    assert canvas.rect().contains(canvas.view.point(far.x, far.y).toPoint())
+
+
+def test_circles_take_the_colour_of_the_grade(vetting, mosaic):
+    from deeplense_gui.style import GRADE_COLOURS
+
+    canvas, session = mosaic.canvas, vetting.session
+    best = session.candidate()
+    canvas.centre_on(best.x, best.y, zoom=3.0)
+    session.grade("A")
+    mosaic._take_pending()
+    picture = canvas.grab().toImage()
+    wanted = QColor(GRADE_COLOURS["A"])
+    centre, radius = canvas.view.point(best.x, best.y), canvas._marker_radius(canvas.mosaic)
+
+    def near(angle: float) -> bool:
+        for reach in np.arange(radius - 2, radius + 2.1, 0.5):
+            x, y = centre.x() + reach * math.cos(angle), centre.y() + reach * math.sin(angle)
+            colour = picture.pixelColor(int(x), int(y))
+            if abs(colour.hue() - wanted.hue()) < 12 and colour.saturation() > 60:
+                return True
+        return False
+
+    assert sum(near(angle) for angle in np.linspace(0.2, 6.2, 24)) > 16
+
+
+def test_hidden_overlays_leave_the_pixels_alone(mosaic):
+    canvas = mosaic.canvas
+    with_circles = canvas.grab().toImage()
+    canvas.set_overlays(False)
+    alone = canvas.grab().toImage()
+    assert alone != with_circles
+    grey = [alone.pixelColor(x, y) for x in range(260, 500, 7) for y in range(50, 350, 7)]
+    assert all(abs(colour.red() - colour.blue()) < 12 for colour in grey)
+    assert canvas.candidate_at(canvas.view.point(*canvas.markers.position(canvas.selection))) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limits", LIMITS)
+def test_every_stretch_shows_the_sources_brighter_than_the_sky(qtbot, mosaic, kind, limits):
+    bar, canvas = mosaic.bar, mosaic.canvas
+    canvas.set_overlays(False)
+    for combo, text in ((bar.kind, kind), (bar.limits, limits)):
+        combo.setCurrentIndex(max(combo.findText(text), combo.findData(text)))
+        combo.activated.emit(combo.currentIndex())
+    picture = canvas.grab().toImage()
+    star = canvas.view.point(*canvas.markers.position(canvas.selection)).toPoint()
+    middle = canvas.view.point(200, 200).toPoint()
+    levels = [picture.pixelColor(middle + QPoint(dx, dy)).red() for dx in range(-8, 9) for dy in range(-8, 9)]
+    assert picture.pixelColor(star).red() > np.percentile(levels, 40) + 40
+    assert canvas.stretch.kind == kind
+
+
+def test_own_limits_are_typed(qtbot, mosaic):
+    bar = mosaic.bar
+    bar.limits.setCurrentIndex(bar.limits.findData("custom"))
+    bar.limits.activated.emit(bar.limits.currentIndex())
+    assert bar.high.isVisible()
+    bar.high.selectAll()
+    qtbot.keyClicks(bar.high, "50")
+    qtbot.keyClick(bar.high, KEY.Key_Return)
+    assert (mosaic.canvas.stretch.limits, mosaic.canvas.stretch.high) == ("custom", 50.0)
+
+
+def test_nothing_is_left_of_a_closed_mosaic(vetting, mosaic):
+    vetting.session.show_mosaic(None)
+    assert len(mosaic.canvas.markers) == 0
+    mosaic.canvas.grab()
+    assert not mosaic.bar.isEnabled()
+
+
+def test_a_frame_with_many_circles_is_quick(qtbot, mosaic):
+    canvas, count = mosaic.canvas, 200_000
+    random = np.random.default_rng(5)
+    grades = random.choice(np.array([None, "A", "X"], object), count)
+    canvas.set_candidates(random.uniform(0, 400, (count, 2)), np.arange(count), grades, random.random(count))
+    canvas.grab()
+    started = time.perf_counter()
+    for step in range(5):
+        canvas.centre_on(200 + step, 200)
+        canvas.grab()
+    assert (time.perf_counter() - started) / 5 < 0.25  # a busy machine; 15 ms on an idle one
