@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import struct
+import tokenize
 import zlib
 from importlib import import_module
 
@@ -35,6 +36,7 @@ DAMAGE: tuple[type[Exception], ...] = (
     MemoryError,
     SyntaxError,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
     lzma.LZMAError,
     fits.VerifyError,

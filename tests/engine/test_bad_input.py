@@ -92,6 +92,12 @@ def complex_array(path: Path) -> None:
         np.save(file, np.ones((8, 8), complex))
 
 
+def unbalanced_npy(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, noise((8, 9)))
+    path.write_bytes(path.read_bytes().replace(b"(8, 9)", b"Y8, 9)"))
+
+
 BAD_IMAGES: list[tuple[Callable[[Path], object], str]] = [
     (truncated, r"is cut short: [\d,]+ of 240,000 bytes are there: get the file again"),
     (header_only, r"get the file again"),
@@ -109,6 +115,7 @@ BAD_IMAGES: list[tuple[Callable[[Path], object], str]] = [
     (without_an_image, r"holds no array of two or three axes: choose a file with an image"),
     (all_nan, r"holds no data: every pixel is NaN or blank; choose another image"),
     (all_blank, r"holds no data"),
+    (unbalanced_npy, r"is not a readable \.npy array"),
     (complex_array, r"two or three axes of numbers are needed"),
 ]
 
