@@ -25,7 +25,7 @@ NAME = "report.html"
 _PIXELS = 96  # of a stamp
 _WIDTH = 16.0  # arcsec across a stamp, where the pixel scale is known
 _BATCH = 50
-_BRIGHTER = 6.0  # how much the second view lifts the faint
+_BRIGHTER = 5.0  # how much the second view lifts the faint
 
 _PAGE = """\
 <!doctype html>
@@ -61,6 +61,8 @@ _PAGE = """\
 <p class="facts">{{ rows|length }} candidates, best first
 {%- if grades %}; grades: {% for grade, count in grades %}{{ grade }} {{ count }}{{ ", " if not loop.last }}{% endfor %}
 {%- endif %}. Scored by {{ models|join(", ") or "no model" }}. Made {{ made }} UTC.</p>
+<p class="facts">Residual: the stamp minus its smooth elliptical light, in units of the noise; what is left may be
+arcs, companions or spiral arms.</p>
 <main>
 {%- for row, stamps in rows %}
 <article>
@@ -133,8 +135,8 @@ def _stamps(mosaic: Mosaic, rows: Sequence[Candidate]) -> Iterator[list[tuple[st
         for pixels, rest in zip(cutouts.pixels[:, 0], residual, strict=True):
             yield [
                 (f"{_title(mosaic)}, {across}", _png(_picture(pixels, 1.0))),
-                ("faint light lifted", _png(_picture(pixels, _BRIGHTER))),
-                ("minus its smooth light", _png(_grey(rest, (-1.5, 2.5)))),
+                ("brighter", _png(_picture(pixels, _BRIGHTER))),
+                ("residual", _png(_grey(rest, (-1.5, 2.5)))),
             ]
 
 
@@ -148,7 +150,7 @@ def _picture(pixels: FloatArray, lift: float) -> NDArray[np.uint8]:
         blue, green, red = pixels[:3]
         noises = [scaling.background(band)[1] for band in (red, green, blue)]
         red_gain, green_gain, blue_gain = (1 / noise if noise > 0 else 1.0 for noise in noises)
-        return scaling.lupton_rgb(red, green, blue, alpha=0.02 * lift, weights=(red_gain, green_gain, blue_gain))
+        return scaling.lupton_rgb(red, green, blue, alpha=0.08 * lift, weights=(red_gain, green_gain, blue_gain))
     sky, noise = scaling.background(pixels[0])
     if not np.isfinite(sky):
         return _grey(pixels[0], (0.0, 1.0))
