@@ -29,8 +29,13 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from astropy.wcs import WCS  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# The same examples in every run: whoever breaks something learns it at once, and nobody else does.
+settings.register_profile("the same in every run", derandomize=True)
+settings.load_profile("the same in every run")
 
 
 def pytest_unconfigure() -> None:

@@ -113,17 +113,19 @@ def lupton_rgb(
         values = np.asarray(band, np.float32) - np.float32(0.0 if np.isnan(centre) else centre)
         planes.append(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
         sigmas.append(sigma if sigma > 0 else _fallback_sigma(planes[-1]))
-    factors = np.array([1 / sigma for sigma in sigmas] if weights is None else weights, np.float32)
-    stack = np.stack(planes, axis=-1) * factors
-    mean = stack.mean(axis=-1)
-    if alpha is None:
-        noise = float(np.sqrt(np.sum((factors * np.array(sigmas)) ** 2))) / 3
-        alpha = float(np.sinh(0.1 * Q)) / (Q * 3 * noise)
-    gain = np.arcsinh(np.float32(alpha * Q) * np.maximum(mean, 0)) / np.float32(Q)
-    gain /= np.maximum(mean, np.float32(np.finfo(np.float32).tiny))
-    colour = np.maximum(stack, 0) * gain[..., None]
-    colour /= np.maximum(colour.max(axis=-1, keepdims=True), 1)  # what saturates keeps its hue
-    return as_bytes(colour)
+    # Nonsense of 1e30 in one pixel must not spoil the picture of the others.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        factors = np.array([1 / sigma for sigma in sigmas] if weights is None else weights, np.float32)
+        stack = np.stack(planes, axis=-1) * factors
+        mean = stack.mean(axis=-1)
+        if alpha is None:
+            noise = float(np.sqrt(np.sum((factors * np.array(sigmas)) ** 2))) / 3
+            alpha = float(np.sinh(0.1 * Q)) / (Q * 3 * noise)
+        gain = np.arcsinh(np.float32(alpha * Q) * np.maximum(mean, 0)) / np.float32(Q)
+        gain /= np.maximum(mean, np.float32(np.finfo(np.float32).tiny))
+        colour = np.maximum(stack, 0) * gain[..., None]
+        colour /= np.maximum(colour.max(axis=-1, keepdims=True), 1)  # what saturates keeps its hue
+    return as_bytes(np.nan_to_num(colour, copy=False))
 
 
 def _curve(scaled: FloatArray, kind: Kind, softening: float) -> FloatArray:
