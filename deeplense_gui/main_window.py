@@ -185,6 +185,7 @@ class MainWindow(QMainWindow):
             signal.connect(lambda _=None: self._enable())
         for signal in (session.mosaic_opened, session.project_opened):
             signal.connect(lambda _=None: self._show_state())
+        session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
 
     # state --------------------------------------------------------------------------------------------------------
@@ -343,6 +344,8 @@ class MainWindow(QMainWindow):
         for action in ACTIONS:
             if action.icon:
                 self.actions_by_id[action.id].setIcon(style.icon(action.icon))
+        style.renew_icons(self)
+        self._enable()
 
     def show_shortcuts(self) -> None:
         """Show all commands and their keys."""

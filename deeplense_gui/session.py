@@ -144,8 +144,14 @@ class Session(QObject):
             self.say(
                 f"{mosaic.name} does not say how large its pixels are; stamps are taken pixel by pixel.",
                 "warning",
-                (Choice("Type the pixel scale…", self.scale_wanted.emit),),
+                (Choice("Type the pixel scale…", partial(self._want_scale, mosaic)),),
             )
+
+    def _want_scale(self, mosaic: Mosaic) -> None:
+        """Let the user type the pixel scale of a mosaic: of this one, whichever is shown by then."""
+        if self.mosaics.get(mosaic.id) is mosaic:
+            self.show_mosaic(mosaic)
+            self.scale_wanted.emit()
 
     def _known(self, mosaic: Mosaic) -> bool:
         return self.project is not None and any(entry.id == mosaic.id for entry in self.project.mosaics())

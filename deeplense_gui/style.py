@@ -15,7 +15,7 @@ from string import Template
 from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
 FAMILIES = ("Inter", "SF Pro Text", "Segoe UI", "Noto Sans", "Cantarell", "DejaVu Sans")
 FIXED_FAMILIES = ("JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas", "DejaVu Sans Mono")
@@ -176,11 +176,36 @@ def grade_colour(grade: str | None) -> QColor:
     return QColor(GRADE_COLOURS.get((grade or "")[:1].upper(), UNGRADED_COLOUR))
 
 
+def grade_ink(grade: str | None) -> QColor:
+    """The colour of a grade as writing on a button: darker in the light theme."""
+    colour = grade_colour(grade)
+    return colour.darker(190) if theme() is LIGHT else colour
+
+
 def icon(name: str, colour: str | None = None) -> QIcon:
     """The icon ``resources/icons/<name>.svg`` drawn in a colour, that of text by default; greyed when disabled."""
+    made = _icon(name, colour or theme().text, theme().disabled)
+    if colour is None:
+        _names[made.cacheKey()] = name
+    return made
+
+
+def renew_icons(window: QWidget) -> None:
+    """Draw the icons of all buttons of a window in the colours of the theme now in force."""
+    for button in window.findChildren(QAbstractButton):
+        name = _names.get(button.icon().cacheKey())
+        if name is not None:
+            button.setIcon(icon(name))
+
+
+_names: dict[int, str] = {}
+
+
+@lru_cache(maxsize=512)
+def _icon(name: str, colour: str, disabled: str) -> QIcon:
     made = QIcon()
-    made.addPixmap(_drawn(name, colour or theme().text, 32), QIcon.Mode.Normal)
-    made.addPixmap(_drawn(name, theme().disabled, 32), QIcon.Mode.Disabled)
+    made.addPixmap(_drawn(name, colour, 32), QIcon.Mode.Normal)
+    made.addPixmap(_drawn(name, disabled, 32), QIcon.Mode.Disabled)
     return made
 
 

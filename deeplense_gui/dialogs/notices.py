@@ -74,3 +74,8 @@ class NoticeBar(QWidget):
         notice.show()  # at once: the layout would show it later, and until then it counts as hidden
         for notice in self.notices()[KEPT:]:
             notice.dismiss()
+
+    def clear(self) -> None:
+        """Take all messages away."""
+        for notice in self.notices():
+            notice.dismiss()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from deeplense_gui.models.candidates import COLUMNS, GRADE, SCORE, CandidateTable
 from deeplense_gui.models.delegates import GradeDelegate, ScoreDelegate
 from deeplense_gui.session import GRADES, Session
-from engine.types import Changes
+from engine.types import Changes, Mosaic
 
 REFRESH_MS = 200
 CHIPS: tuple[tuple[str | None, str], ...] = (*((letter, letter) for letter in GRADES), (None, "Ungraded"))
@@ -129,7 +129,7 @@ class CandidatesPanel(QWidget):
         session.filtered.connect(self._refresh)
         session.selected.connect(self._show_selection)
         session.project_opened.connect(lambda _: self._refresh())
-        session.mosaic_opened.connect(lambda _: self._show_empty())
+        session.mosaic_opened.connect(self._show_columns)
         session.scanning.connect(lambda _: self._show_empty())
         self._refresh()
 
@@ -238,6 +238,13 @@ class CandidatesPanel(QWidget):
     def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if not self._syncing and current.isValid():
             self._session.select(self.model.id_at(current.row()))
+
+    def _show_columns(self, mosaic: Mosaic | None) -> None:
+        """Hide the position on the sky where the mosaic has none."""
+        for section, column in enumerate(COLUMNS):
+            if column.order in ("ra", "dec"):
+                self.table.setColumnHidden(section, mosaic is not None and mosaic.wcs is None)
+        self._show_empty()
 
     def _show_empty(self) -> None:
         """Where the list is empty, say why and what to do."""

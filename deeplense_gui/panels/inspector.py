@@ -193,6 +193,7 @@ class InspectorPanel(QWidget):
         if unit != self._unit:
             self._unit = unit
             self.side.setSuffix(unit)
+            self.ring.set_radius(1.5 if unit == "″" else 7.5)
             self.field.set(float(self.session.preferences.get(self._side_key(), _SIDE if unit == "″" else 60.0)))
             self._show_side()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -44,7 +44,9 @@ class VettingPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 8)
         column.setSpacing(6)
+        self.buttons: dict[str, QPushButton] = {}
         column.addLayout(self._make_grades())
+        self._style_grades()
         self.note = NoteEdit(objectName="note", placeholderText="Note (N): what speaks for it or against it")
         self.note.setAccessibleName("Note")
         self.note.editingFinished.connect(self._keep_note)
@@ -59,18 +61,11 @@ class VettingPanel(QWidget):
     def _make_grades(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(6)
-        self.buttons: dict[str, QPushButton] = {}
         for letter in GRADES:
             button = QPushButton(letter, checkable=True, objectName=f"grade-{letter}")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setToolTip(f"Grade {letter}: {GRADE_MEANING[letter]} (key {letter}); again takes it back")
             button.setAccessibleName(f"Grade {letter}: {GRADE_MEANING[letter]}")
-            colour = style.grade_colour(letter).name()
-            button.setStyleSheet(
-                f"QPushButton {{ color: {colour}; font-weight: 700; font-size: 13pt; padding: 4px; }}"
-                f"QPushButton:checked {{ background: {colour}; color: #10131a; border-color: {colour}; }}"
-                f"QPushButton:disabled {{ color: {style.theme().disabled}; }}"
-            )
             button.clicked.connect(lambda checked, letter=letter: self._on_grade(letter, checked))
             self.buttons[letter] = button
             under = QLabel(GRADE_MEANING[letter], alignment=Qt.AlignmentFlag.AlignCenter)
@@ -81,6 +76,22 @@ class VettingPanel(QWidget):
             cell.addWidget(under)
             row.addLayout(cell, 1)
         return row
+
+    def _style_grades(self) -> None:
+        for letter, button in self.buttons.items():
+            colour = style.grade_colour(letter).name()
+            button.setStyleSheet(
+                f"QPushButton {{ color: {style.grade_ink(letter).name()}; font-weight: 700; font-size: 13pt;"
+                " padding: 4px; }"
+                f"QPushButton:checked {{ background: {colour}; color: #10131a; border-color: {colour}; }}"
+                f"QPushButton:disabled {{ color: {style.theme().disabled}; }}"
+            )
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another theme: other colours of the buttons."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._style_grades()
 
     def _make_progress(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -156,7 +156,7 @@ class MosaicCanvas(QWidget):
         place = self.markers.position(candidate_id)
         if reveal and place is not None:
             point = self._view.point(*place)
-            margin = min(60, self.width() // 6, self.height() // 6)
+            margin = 0 if self._fitted else min(60, self.width() // 6, self.height() // 6)
             if not self.rect().adjusted(margin, margin, -margin, -margin).contains(point.toPoint()):
                 self.centre_on(*place)
         self.update()

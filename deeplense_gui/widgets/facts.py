@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QWidget
 
@@ -23,8 +23,8 @@ class Facts(QWidget):
     """Name, position, score and grade of a candidate."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
         self._candidate: Candidate | None = None
+        super().__init__(parent)
         self.name = self._text("Name", Elided(), style.font(points=11.5, bold=True))
         self.sky = self._text("Position, sexagesimal", QLabel(), style.fixed_font(points=9))
         self.degrees = self._text("Position, degrees", QLabel(), style.fixed_font(points=9))
@@ -95,10 +95,20 @@ class Facts(QWidget):
         self.grade.setText(candidate.grade or "not graded")
         when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
         self.grade.setToolTip(f"Graded by {candidate.grader}{when}" if candidate.grade else "Press A, B, C or X")
-        filled = f"background: {colour}; color: #10131a;" if candidate.grade else f"color: {colour};"
+        filled = (
+            f"background: {colour}; color: #10131a;"
+            if candidate.grade
+            else f"color: {style.grade_ink(candidate.grade).name()};"
+        )
         self.grade.setStyleSheet(
             f"QLabel {{ {filled} border: 1px solid {colour}; border-radius: 4px; padding: 1px 7px; font-weight: 700; }}"
         )
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another theme: another colour of the badge."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._candidate is not None:
+            self._show_grade(self._candidate)
 
     def copy_position(self) -> None:
         """Put the position on the clipboard."""

@@ -277,6 +277,35 @@ def test_the_layout_comes_back(qtbot, vetting):
     again.close()
 
 
+def test_messages_go_with_their_project(qtbot, vetting):
+    vetting.session.say("Something about this project", "warning")
+    assert vetting.notices.notices()
+    vetting.session.close_project()
+    assert not vetting.notices.notices()
+
+
+def test_a_pixel_scale_is_asked_for_the_mosaic_it_was_missing_on(qtbot, window, sky, tmp_path):
+    session = window.session
+    with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+        window.open_files([write_sky(tmp_path / "plain.fits", wcs=False)])
+    plain = session.mosaic
+    qtbot.waitUntil(lambda: bool(window.notices.notices()), timeout=5_000)
+    with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+        window.open_files([sky])
+    window.notices.notices()[0].buttons[0].click()
+    assert session.mosaic is plain
+    dialog(window, PixelScaleDialog).reject()
+
+
+def test_selecting_at_the_edge_leaves_the_whole_mosaic_in_view(vetting):
+    canvas = vetting.panels["mosaic"].canvas
+    canvas.fit()
+    before = canvas.view
+    for candidate in vetting.session.ids():
+        vetting.session.select(int(candidate))
+    assert canvas.view == before
+
+
 def test_an_error_of_the_program_shows_its_report(qtbot, window, sky, monkeypatch):
     from deeplense_gui.dialogs.error import ErrorDialog
 

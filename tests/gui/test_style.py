@@ -1,6 +1,6 @@
 import pytest
 from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from deeplense_gui import style
 from deeplense_gui.session import GRADES
@@ -74,3 +74,17 @@ def test_widgets_show_under_either_theme(qtbot, qapp: QApplication) -> None:
         style.apply(qapp, name)
         button.show()
         assert not button.grab().isNull()
+
+
+def test_icons_follow_the_theme(qapp, qtbot):
+    window = QWidget()
+    qtbot.addWidget(window)
+    style.apply(qapp, "dark")
+    button = QPushButton(style.icon("undo"), "Undo", window)
+    dark = button.icon().pixmap(16).toImage()
+    style.apply(qapp, "light")
+    style.renew_icons(window)
+    assert button.icon().pixmap(16).toImage() != dark
+    style.apply(qapp, "dark")
+    style.renew_icons(window)
+    assert button.icon().pixmap(16).toImage() == dark
