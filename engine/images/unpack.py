@@ -81,9 +81,11 @@ def plain(path: Path) -> Path:
 
 
 def _unpack(opener: type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile], path: Path, target: Path) -> None:
+    whole = False
     try:
         with opener(path) as packed, target.open("wb") as out:
             shutil.copyfileobj(packed, out, 1 << 20)
-    except BaseException:  # an interrupted user wants the space back too
-        target.unlink(missing_ok=True)
-        raise
+        whole = True
+    finally:
+        if not whole:  # an interrupted user wants the space back too
+            target.unlink(missing_ok=True)
