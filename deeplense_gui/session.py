@@ -313,11 +313,13 @@ class Session(QObject):
 
     def scan(self) -> JobHandle | None:
         """Scan the shown mosaic in the background; candidates come in through ``changed``."""
-        if not self.can_scan or self.mosaic is None or not self._ensure_project(self.mosaic):
+        if not self.can_scan or self.mosaic is None:
             return None
         request = ScanRequest(mosaic=self.mosaic, model=self.model)
         try:
             card = work.card(request.model)
+            if not self._ensure_project(request.mosaic):
+                return None
             settings = {"threshold": request.threshold, "min_score": request.min_score}
             self._run = self.project.start_run(request.mosaic, card.key, settings)
             options = self.project.setting("open_options") or {}

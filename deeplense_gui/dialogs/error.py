@@ -33,6 +33,8 @@ class ErrorDialog(QDialog):
         self.copy = QPushButton("Copy the report", icon=style.icon("copy"))
         self.copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.report.toPlainText()))
         buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
+        self.copy.setAutoDefault(False)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addWidget(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider, QToolButton, QWidget
 
 from deeplense_gui import style
 
@@ -37,16 +37,14 @@ class SaliencyBar(QWidget):
         self.method.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.field = self._combo("Field of the map", "The network looks at several fields: the map of which one")
         self.field.activated.connect(self.field_chosen)
-        self.field.hide()
-        label = QLabel("&Opacity")
-        label.setProperty("role", "muted")
+        self.field.setMinimumContentsLength(3)  # it keeps its place, so that nothing moves when a map comes
+        self.field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.opacity = QSlider(Qt.Orientation.Horizontal, objectName="opacity")
         self.opacity.setRange(0, 100)
-        self.opacity.setMinimumWidth(48)
+        self.opacity.setMinimumWidth(56)
         self.opacity.setAccessibleName("Opacity of the saliency map")
-        self.opacity.setToolTip("How much the map hides of the stamp; H hides everything drawn over the pixels")
+        self.opacity.setToolTip("Opacity of the map; H hides everything drawn over the pixels")
         self.opacity.valueChanged.connect(lambda value: self.opacity_changed.emit(value / 100))
-        label.setBuddy(self.opacity)
         self.clear = QToolButton(icon=style.icon("close"), objectName="clear-saliency")
         self.clear.setAccessibleName("Take the saliency map away")
         self.clear.setToolTip("Take the saliency map away")
@@ -55,7 +53,6 @@ class SaliencyBar(QWidget):
         row.addWidget(self.explain)
         row.addWidget(self.method, 2)
         row.addWidget(self.field)
-        row.addWidget(label)
         row.addWidget(self.opacity, 2)
         row.addWidget(self.clear)
         self.show_fields(())
@@ -73,12 +70,12 @@ class SaliencyBar(QWidget):
 
     def show_busy(self, busy: bool) -> None:
         """Whether a map is being made."""
-        self.explain.setText("Explaining…" if busy else "Explain")
+        self.explain.setText("Explain…" if busy else "Explain")
 
     def show_fields(self, sides: Sequence[str], chosen: int = 0) -> None:
         """Offer the fields of a map by their sides; none when there is no map."""
         self.field.clear()
         self.field.addItems(list(sides))
         self.field.setCurrentIndex(chosen)
-        self.field.setVisible(len(sides) > 1)
+        self.field.setEnabled(len(sides) > 1)
         self.clear.setEnabled(bool(sides))

@@ -372,3 +372,20 @@ def test_the_list_is_empty_without_a_project(session):
     session.step_selection(1)
     assert session.explain("gradcam") is None
     assert np.size(session.ids()) == 0
+
+
+def test_scanning_without_a_model_is_a_message_and_makes_no_project(qtbot, session, sky, monkeypatch):
+    from deeplense_gui import work
+    from engine.errors import ModelError
+
+    def missing(name: str) -> None:
+        raise ModelError("there is no model 'finder'")
+
+    monkeypatch.setattr(work, "card", missing)
+    with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+        session.open_mosaic([sky])
+    heard = messages(session)
+    assert session.scan() is None
+    assert heard[-1][:2] == ("there is no model 'finder'", "error")
+    assert session.project is None
+    assert not sky.with_suffix(".deeplense").exists()
