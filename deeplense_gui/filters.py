@@ -1,10 +1,18 @@
-"""Which candidates the list shows, and in which order."""
+"""Which candidates the list shows, and in which order; what is read of the project is kept until it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.types import Candidate
+
+LOOK_AHEAD = 12
+Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +45,92 @@ class Filters:
         """The arguments of ``Project.ids``."""
         grades = None if self.grades is None else set(self.grades)
         return asdict(self) | {"grades": grades, "text": self.text or None}
+
+
+class CandidateList:
+    """The candidates of a project as the list shows them; without a project there are none."""
+
+    def __init__(self) -> None:
+        self.project: Any = None
+        self.filters = Filters()
+        self.forget()
+
+    def use(self, project: Any) -> None:
+        """Show the candidates of another project, with the filters it remembers; None shows none."""
+        self.project = project
+        if project is not None:
+            self.filters = Filters.restored(project.setting("filters"))
+        self.forget()
+
+    def forget(self) -> None:
+        """Read everything anew: the project has changed."""
+        self._ids: Ids | None = None
+        self._counts: dict[str | None, int] | None = None
+        self._candidate: Candidate | None = None
+        self._history: tuple[str | None, str | None] | None = None
+
+    def ids(self) -> Ids:
+        """Candidate ids in the order and with the filter of the list."""
+        if self._ids is None:
+            self._ids = self.query(self.filters)
+        return self._ids
+
+    def query(self, filters: Filters) -> Ids:
+        """Candidate ids with other filters."""
+        return np.asarray([] if self.project is None else self.project.ids(**filters.query()), np.int64)
+
+    def counts(self) -> dict[str | None, int]:
+        """How many candidates of the project have each grade; None counts those without."""
+        if self._counts is None:
+            self._counts = {} if self.project is None else dict(self.project.counts())
+        return self._counts
+
+    def rows(self, ids: Sequence[int] | Ids) -> list[Candidate]:
+        """Candidates by id, in the order asked for."""
+        return [] if self.project is None or not len(ids) else self.project.rows(ids)
+
+    def candidate(self, identity: int | None) -> Candidate | None:
+        """One candidate; the last one asked for is kept, since every panel asks for the selected one."""
+        if self.project is None or identity is None:
+            return None
+        if self._candidate is None or self._candidate.id != identity:
+            self._candidate = self.project.candidate(identity)
+        return self._candidate
+
+    def history(self) -> tuple[str | None, str | None]:
+        """What undo and redo would do, in words; None where there is nothing."""
+        if self.project is None or self.project.read_only:
+            return None, None
+        if self._history is None:
+            self._history = (self.project.undo_text, self.project.redo_text)
+        return self._history
+
+    def step(self, identity: int | None, by: int) -> int | None:
+        """The candidate ``by`` rows after one, stopping at the ends; None where the list is empty."""
+        ids = self.ids()
+        if not len(ids):
+            return None
+        here = row_of(ids, identity)
+        start = (-1 if by > 0 else len(ids)) if here is None else here
+        return int(ids[min(max(start + by, 0), len(ids) - 1)])
+
+    def upcoming(self, identity: int | None) -> Candidate | None:
+        """The candidate that is likely to be looked at after one: the next without a grade, if it is near."""
+        ids = self.ids()
+        here = row_of(ids, identity)
+        rows = self.rows(ids[here + 1 : here + 1 + LOOK_AHEAD]) if here is not None else []
+        return next((row for row in rows if row.grade is None), next(iter(rows), None))
+
+    def next_ungraded(self, identity: int | None, ids: Ids) -> int | None:
+        """The first candidate without a grade after one in ``ids``, from there on and then from the top."""
+        here = row_of(ids, identity)
+        wanted = self.query(replace(self.filters, grades=frozenset({None})))
+        around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
+        left = around[np.isin(around, wanted)]
+        return int(left[0]) if len(left) else None
+
+
+def row_of(ids: Ids, identity: int | None) -> int | None:
+    """The place of a candidate in a list of ids, None where it is not there."""
+    found = np.flatnonzero(ids == identity) if identity is not None else ()
+    return int(found[0]) if len(found) else None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from deeplense_gui import work
-from deeplense_gui.filters import Filters
+from deeplense_gui.filters import CandidateList, Filters
 from deeplense_gui.jobs import JobHandle, Jobs, Reason
 from deeplense_gui.preferences import Preferences
 from engine.errors import EngineError
@@ -27,7 +27,6 @@ from engine.types import Candidate, Changes, ModelCard, Mosaic, ScanRequest, Ste
 
 GRADES = ("A", "B", "C", "X")
 PROJECT_SUFFIX = ".deeplense"
-LOOK_AHEAD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +68,15 @@ class Session(QObject):
         super().__init__(parent)
         self.preferences = preferences or Preferences()
         self.jobs = Jobs(self)
-        self.project: Any = None
+        self.listing = CandidateList()
         self.mosaics: dict[str, Mosaic] = {}
         self.mosaic: Mosaic | None = None
         self.selection: int | None = None
-        self.filters = Filters()
         self.model = "finder"
         self.overlays = True
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None
         self._run: int | None = None
-        self._ids: NDArray[np.int64] | None = None
-        self._counts: dict[str | None, int] | None = None
-        self._candidate: Candidate | None = None
-        self._history: tuple[str | None, str | None] | None = None
         self._options: dict[str, dict[str, Any]] = {}
         self._endings: dict[int, Callable[[Any], None]] = {}
         self._scan_next = False
@@ -239,8 +233,7 @@ class Session(QObject):
             self._end_scan(Reason.CANCELLED.value)
         self._remember_place()
         self.project.close()
-        self.project = None
-        self._forget_list()
+        self.listing.use(None)
         self.select(None)
         self.project_opened.emit(None)
 
@@ -251,10 +244,8 @@ class Session(QObject):
             self.say(str(error), "error", offers)
             return False
         self.close_project()
-        self.project = project
-        self._forget_list()
+        self.listing.use(project)
         self.preferences.remember_project(Path(project.path))
-        self.filters = Filters.restored(project.setting("filters"))
         self.project_opened.emit(project)
         self.filtered.emit()
         self._reopen_mosaics()
@@ -370,45 +361,43 @@ class Session(QObject):
 
     # the list -----------------------------------------------------------------------------------------------------
 
+    @property
+    def project(self) -> Any:
+        """The open project, None for none."""
+        return self.listing.project
+
+    @property
+    def filters(self) -> Filters:
+        """Order and filter of the list."""
+        return self.listing.filters
+
     def ids(self) -> NDArray[np.int64]:
         """Candidate ids in the order and with the filter of the list."""
-        if self.project is None:
-            return np.empty(0, np.int64)
-        if self._ids is None:
-            self._ids = self._query(self.filters)
-        return self._ids
+        return self.listing.ids()
 
     def counts(self) -> dict[str | None, int]:
         """How many candidates of the project have each grade; None counts those without."""
-        if self._counts is None:
-            self._counts = {} if self.project is None else dict(self.project.counts())
-        return self._counts
+        return self.listing.counts()
 
-    def _forget_list(self) -> None:
-        self._ids = self._counts = self._candidate = self._history = None
+    def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:
+        """Candidates by id, in the order asked for."""
+        return self.listing.rows(ids)
 
-    def _query(self, filters: Filters) -> NDArray[np.int64]:
-        return np.asarray(self.project.ids(**filters.query()), np.int64)
+    def candidate(self) -> Candidate | None:
+        """The selected candidate."""
+        return self.listing.candidate(self.selection)
+
+    def history(self) -> tuple[str | None, str | None]:
+        """What undo and redo would do, in words; None where there is nothing."""
+        return self.listing.history()
 
     def set_filters(self, **values: Any) -> None:
         """Change order or filter of the list (fields of ``Filters``)."""
         filters = replace(self.filters, **values)
         if filters != self.filters:
-            self.filters = filters
-            self._forget_list()
+            self.listing.filters = filters
+            self.listing.forget()
             self.filtered.emit()
-
-    def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:
-        """Candidates by id, in the order asked for."""
-        return [] if self.project is None or not len(ids) else self.project.rows(ids)
-
-    def candidate(self) -> Candidate | None:
-        """The selected candidate."""
-        if self.project is None or self.selection is None:
-            return None
-        if self._candidate is None or self._candidate.id != self.selection:
-            self._candidate = self.project.candidate(self.selection)
-        return self._candidate
 
     def select(self, candidate_id: int | None) -> None:
         """Select a candidate everywhere; its mosaic becomes the shown one."""
@@ -424,22 +413,13 @@ class Session(QObject):
 
     def step_selection(self, by: int) -> None:
         """Go ``by`` rows on in the list, stopping at its ends."""
-        ids = self.ids()
-        if len(ids):
-            here = self._row(ids)
-            start = -1 if here is None and by > 0 else len(ids) if here is None else here
-            self.select(int(ids[min(max(start + by, 0), len(ids) - 1)]))
-
-    def _row(self, ids: NDArray[np.int64]) -> int | None:
-        found = np.flatnonzero(ids == self.selection) if self.selection is not None else ()
-        return int(found[0]) if len(found) else None
+        found = self.listing.step(self.selection, by)
+        if found is not None:
+            self.select(found)
 
     def upcoming(self) -> Candidate | None:
-        """The candidate that is likely to be looked at next, to prepare its stamp: the next one without a grade."""
-        ids = self.ids()
-        here = self._row(ids)
-        rows = self.rows(ids[here + 1 : here + 1 + LOOK_AHEAD]) if here is not None else []
-        return next((row for row in rows if row.grade is None), next(iter(rows), None))
+        """The candidate that is likely to be looked at next, to prepare its stamp."""
+        return self.listing.upcoming(self.selection)
 
     def next_ungraded(self) -> None:
         """Select the next candidate without a grade, from here on in the list, then from its top."""
@@ -449,14 +429,11 @@ class Session(QObject):
         """Select the first ungraded candidate after the selection in ``ids``, wrapping round."""
         if not len(ids):
             return
-        here = self._row(ids)
-        wanted = self._query(replace(self.filters, grades=frozenset({None})))
-        around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
-        left = around[np.isin(around, wanted)]
-        if len(left):
-            self.select(int(left[0]))
-        else:
+        found = self.listing.next_ungraded(self.selection, ids)
+        if found is None:
             self.say("Every candidate in this list has a grade.")
+        else:
+            self.select(found)
 
     # what people say ----------------------------------------------------------------------------------------------
 
@@ -488,14 +465,6 @@ class Session(QObject):
         if candidate is not None and self.can_grade and text.strip() != candidate.note:
             self._write(lambda: self.project.note(candidate.id, text.strip(), grader=self.preferences.grader))
 
-    def history(self) -> tuple[str | None, str | None]:
-        """What undo and redo would do, in words; None where there is nothing."""
-        if self.read_only:
-            return None, None
-        if self._history is None:
-            self._history = (self.project.undo_text, self.project.redo_text)
-        return self._history
-
     def undo(self) -> None:
         """Take the last change back, on disk too, and show the candidate it was about."""
         self._step_history("undo")
@@ -523,7 +492,7 @@ class Session(QObject):
         return changes
 
     def _announce(self, changes: Changes) -> None:
-        self._forget_list()
+        self.listing.forget()
         self.changed.emit(changes)
 
     # looking closer -----------------------------------------------------------------------------------------------
@@ -585,7 +554,7 @@ class Session(QObject):
             project, model = Path(self.project.path), self.model
             text = f"Training set of the graded written to {path}"
             return self._export(path, lambda: work.export_training_set(project, mosaics, path, model), text)
-        rows = self.rows(self.ids() if filtered else self._query(Filters()))
+        rows = self.rows(self.ids() if filtered else self.listing.query(Filters()))
         if path.suffix.lower() == ".html":
             text = f"Report of {len(rows):,} candidates written to {path}"
             return self._export(path, lambda: work.export_report(rows, mosaics, path), text)
