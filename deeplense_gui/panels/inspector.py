@@ -25,10 +25,10 @@ from deeplense_gui.widgets.saliency_bar import SaliencyBar
 from deeplense_gui.widgets.stamp import NARROWEST, WIDEST, Field, Picture, Ring
 from deeplense_gui.widgets.stamp_reader import StampReader, Wish, side_to_read
 from deeplense_gui.widgets.view_grid import ViewGrid
-from engine.types import Candidate, Changes, Mosaic, Saliency
+from engine.types import Candidate, Changes, Mosaic
 
 _SIDE = 12.0
-_KEPT = 64  # candidates whose residual and saliency maps are remembered
+_KEPT = 64  # candidates whose residual is remembered
 _LIFT_REACH = 30.0  # how far the faint slider lifts
 
 
@@ -42,8 +42,6 @@ class InspectorPanel(QWidget):
         self.field, self.ring = Field(self), Ring(self)
         self.reader = StampReader(self)
         self._residuals: OrderedDict[int, Picture | None] = OrderedDict()
-        self._maps: OrderedDict[int, Saliency] = OrderedDict()
-        self._map_scale: int | None = None
         self._unit = ""
         self._ahead = QTimer(self, singleShot=True, interval=0)
         self._ahead.timeout.connect(self._prepare_next)
@@ -57,7 +55,7 @@ class InspectorPanel(QWidget):
     def _lay_out(self) -> None:
         self.facts = Facts()
         self.grid = ViewGrid(self.field, self.ring)
-        self.saliency = SaliencyBar(self.session.saliency_methods())
+        self.saliency = SaliencyBar(self.session.saliency_methods(), self.grid.large)
         self.message = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self.message.setProperty("role", "muted")
         self.find = QPushButton("Open the mosaic…", objectName="find-mosaic")
@@ -121,7 +119,6 @@ class InspectorPanel(QWidget):
         self.grid.choose(str(stored.get("inspector/view", "")))
         self.lift.setValue(int(float(stored.get("inspector/lift", 0))))
         self.saliency.opacity.setValue(int(float(stored.get("inspector/opacity", 55))))
-        self.grid.large.set_opacity(self.saliency.opacity.value() / 100)
         self.saliency.choose_method(str(stored.get("inspector/method", "")))
         self.grid.large.set_overlays(self.session.overlays)
 
@@ -132,7 +129,7 @@ class InspectorPanel(QWidget):
         session.mosaic_opened.connect(lambda _: self._show_selected(session.selection))
         session.project_opened.connect(self._forget)
         session.explaining.connect(self._on_explaining)
-        session.explained.connect(self._on_explained)
+        session.explained.connect(self.saliency.take)
         session.residual_made.connect(self._on_residual)
         session.jobs.finished.connect(lambda *_: self._show_busy())
         session.overlays_toggled.connect(self._show_overlays)
@@ -146,9 +143,7 @@ class InspectorPanel(QWidget):
         self.ring_button.toggled.connect(self.ring.set_shown)
         self.ring.changed.connect(lambda: self.ring_button.setChecked(self.ring.shown))
         self.saliency.asked.connect(session.explain)
-        self.saliency.cleared.connect(self._clear_map)
-        self.saliency.opacity_changed.connect(self._on_opacity)
-        self.saliency.field_chosen.connect(self._on_map_field)
+        self.saliency.opacity_changed.connect(lambda percent: session.preferences.set("inspector/opacity", percent))
 
     # the candidate ------------------------------------------------------------------------------------------------
 
@@ -173,13 +168,13 @@ class InspectorPanel(QWidget):
         self._show_stamp(mosaic, candidate)
         if candidate.id not in self._residuals:
             self.session.ask_residual(candidate)
-        self._show_map()
+        self.saliency.show_candidate(candidate.id, in_pixels=mosaic.pixel_scale is None)
         self._show_busy()
 
     def _forget(self, _project: object) -> None:
         """Another project numbers its candidates anew."""
         self._residuals.clear()
-        self._maps.clear()
+        self.saliency.forget()
         self._show_selected(self.session.selection)
 
     def _on_changed(self, changes: Changes) -> None:
@@ -240,7 +235,9 @@ class InspectorPanel(QWidget):
     def _on_residual(self, identity: int, residual: object) -> None:
         values, side = getattr(residual, "values", None), getattr(residual, "side", 0.0)
         picture = None if values is None else residual_picture(values, side, self._unit)
-        _keep(self._residuals, identity, picture)
+        self._residuals[identity] = picture
+        while len(self._residuals) > _KEPT:
+            self._residuals.popitem(last=False)
         mosaic, candidate = self._mosaic(), self.candidate
         if candidate is not None and candidate.id == identity and mosaic is not None:
             self._show_stamp(mosaic, candidate)
@@ -276,53 +273,9 @@ class InspectorPanel(QWidget):
         self.session.preferences.set("inspector/method", method)
         QTimer.singleShot(0, self, self._show_busy)  # the job is submitted right after this signal
 
-    def _on_explained(self, identity: int, saliency: Saliency) -> None:
-        _keep(self._maps, identity, saliency)
-        self._show_map()
-
     def _show_busy(self) -> None:
-        busy = self.session.is_explaining
-        self.saliency.show_busy(busy)
-        self.grid.large.set_notice("explaining…" if busy else "")
-
-    def _show_map(self) -> None:
-        """Lay the map over the large view: that of the field nearest to what is shown, unless one was chosen."""
-        saliency = None if self.candidate is None else self._maps.get(self.candidate.id)
-        mosaic = self._mosaic()
-        if saliency is None or mosaic is None:
-            self.grid.large.show_saliency(None)
-            self.saliency.show_fields(())
-            return
-        unit = 1.0 if mosaic.pixel_scale is not None else 1 / saliency.pixel_scales[0]
-        sides = [saliency.maps.shape[-1] * scale * unit for scale in saliency.pixel_scales]
-        if self._map_scale is None or self._map_scale >= len(sides):
-            index = min(range(len(sides)), key=lambda k: abs(sides[k] - self.field.side))
-        else:
-            index = self._map_scale
-        self.saliency.show_fields([f"{side:.3g}{self._unit}" for side in sides], index)
-        self.grid.large.show_saliency(saliency.maps[index], sides[index])
-
-    def _on_map_field(self, index: int) -> None:
-        self._map_scale = index
-        self._show_map()
-
-    def _clear_map(self) -> None:
-        if self.candidate is not None:
-            self._maps.pop(self.candidate.id, None)
-        self._show_map()
-
-    def _on_opacity(self, opacity: float) -> None:
-        self.session.preferences.set("inspector/opacity", round(100 * opacity))
-        self.grid.large.set_opacity(opacity)
+        self.saliency.show_busy(self.session.is_explaining)
 
     def _show_overlays(self, shown: bool) -> None:
         for view in (self.grid.large, *self.grid.small):
             view.set_overlays(shown)
-
-
-def _keep(kept: OrderedDict, identity: int, value: object) -> None:
-    """Remember a value for a candidate; the oldest goes."""
-    kept[identity] = value
-    kept.move_to_end(identity)
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)
