@@ -39,8 +39,8 @@ MINIMUM_AREA = 5
 LARGEST_RADIUS = 60.0
 """How far out light is summed for the half-light radius (pixels); beyond it lies the neighbours' light."""
 
-LARGEST_WINDOW = 8.0
-"""Half-light radius up to which the window of the centre grows (pixels): of larger galaxies the middle counts."""
+LARGEST_WINDOW = 4.0
+"""Half-light radius up to which the window of the centre grows (pixels): a wider one is drawn to the neighbours."""
 
 _WIDE = 18.0  # pixels light is summed to, from which subpixels change the half-light radius by a few per cent at most
 _SAMPLE = 200_000  # values are enough for the scale of any image

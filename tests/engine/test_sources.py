@@ -137,6 +137,14 @@ def test_an_arc_is_told_from_its_galaxy_and_the_galaxy_is_one() -> None:
     assert (apart < 40).sum() <= 6  # not shredded
 
 
+def test_the_centre_of_a_large_galaxy_is_not_drawn_to_its_neighbour() -> None:
+    y, x = np.mgrid[:160, :200]
+    galaxy = 250 * np.exp(-np.hypot(x - 100.3, y - 80.6) / 7)
+    neighbour = 200 * np.exp(-np.hypot(x - 97, y - 67) / 3)
+    found = detect(noise((160, 200)) + galaxy + neighbour)
+    assert cKDTree(positions(found)).query([100.3, 80.6])[0] < 0.5
+
+
 def test_one_island_of_light_raises_the_threshold() -> None:
     image = noise((200, 200)) + 20  # everything is above 1.5 sigma
     found = extract_sources(image.astype(np.float32))
