@@ -418,5 +418,7 @@ class MainWindow(QMainWindow):
         self.session.preferences.set("geometry", self.saveGeometry())
         self._save_layout()
         self.hide()
+        for name in ("mosaic", "inspector"):
+            self.panels[name].stop()
         self.session.close()
         super().closeEvent(event)

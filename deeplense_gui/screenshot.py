@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from deeplense_gui.main_window import MainWindow
 
+log = logging.getLogger(__name__)
 SETTLE_MS = 1500
 PATIENCE_MS = 20_000
 
@@ -66,7 +68,7 @@ class Photographer(QObject):
 
     def _fail(self, text: str) -> None:
         self._done = True
-        QApplication.instance().setProperty("failure", text)
+        log.error("no picture was taken: %s", text)
         self._quit(2)
 
     def _quit(self, status: int) -> None:

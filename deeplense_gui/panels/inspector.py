@@ -145,6 +145,11 @@ class InspectorPanel(QWidget):
         self.saliency.asked.connect(session.explain)
         self.saliency.opacity_changed.connect(lambda percent: session.preferences.set("inspector/opacity", percent))
 
+    def stop(self) -> None:
+        """Read nothing more: the window closes."""
+        self.reader.stop()
+        self.reader.join()
+
     # the candidate ------------------------------------------------------------------------------------------------
 
     def _mosaic(self) -> Mosaic | None:

@@ -75,6 +75,10 @@ class MosaicPanel(QWidget):
         session.selected.connect(self._select)
         session.overlays_toggled.connect(canvas.set_overlays)
 
+    def stop(self) -> None:
+        """Read nothing more: the window closes."""
+        self.canvas.close_reader(wait=True)
+
     def _show_mosaic(self, mosaic: Mosaic | None) -> None:
         self.canvas.set_mosaic(mosaic)
         self.readout.set_mosaic(mosaic)

@@ -106,11 +106,13 @@ class MosaicCanvas(QWidget):
             self.fit()
         self.update()
 
-    def close_reader(self) -> None:
-        """Stop reading; the canvas shows what it has."""
+    def close_reader(self, *, wait: bool = False) -> None:
+        """Stop reading; ``wait`` for what is being read, at the end of the program."""
         if self._reader is not None:
             self._reader.disconnect(self)
             self._reader.stop()
+            if wait:
+                self._reader.join()
             self._reader = None
 
     def set_stretch(self, stretch: Stretch) -> None:

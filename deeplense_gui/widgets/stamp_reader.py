@@ -15,6 +15,7 @@ from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.errors import EngineError
 from engine.types import Mosaic
 
+_PATIENCE = 2.0  # seconds
 _KEPT = 48  # candidates; a stamp of three bands takes about one megabyte
 _WIDEST = 512  # pixels of a stamp; what is wider is decimated
 _STEP = 1.6  # regions grow in steps, so that zooming a little reads nothing
@@ -84,6 +85,7 @@ class StampReader(QObject):
         self._lock = threading.Lock()
         self._wishes: list[Wish] = []
         self._working = self._stopped = False
+        self._thread: threading.Thread | None = None
         self._pictures: OrderedDict[object, list[Picture]] = OrderedDict()
 
     def pictures(self, key: object) -> list[Picture] | None:
@@ -99,12 +101,18 @@ class StampReader(QObject):
             self._wishes = [wish for wish in wishes if wish.key not in self._pictures]
             if self._wishes and not self._working and not self._stopped:
                 self._working = True
-                threading.Thread(target=self._work, name="stamp reader", daemon=True).start()
+                self._thread = threading.Thread(target=self._work, name="stamp reader", daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
         """Make nothing more."""
         with self._lock:
             self._stopped = True
+
+    def join(self) -> None:
+        """Wait, after ``stop``, for the read that is under way, but not for a disk that hangs."""
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
     def _work(self) -> None:
         """Runs in the thread until no wish is left."""

@@ -21,6 +21,7 @@ from engine.types import Mosaic
 Key = tuple[int, int, int, int]  # level, row, column, band
 Place = tuple[int, int, int]  # level, row, column
 
+_PATIENCE = 2.0  # seconds
 _OVERVIEW = 768  # pixels of the longer side of the first, decimated view
 _TILE = 256  # small, so that a frame colours as many as it has time for
 _FLOAT_BYTES = 48 * 2**20
@@ -108,6 +109,19 @@ class TileReader(QObject):
         with self._lock:
             self._stopped = True
 
+    def join(self) -> None:
+        """Wait, after ``stop``, for the read that is under way, but not for a disk that hangs."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(_PATIENCE)
+
+    def _tell(self, signal: Any, *arguments: object) -> None:
+        """Emit a signal, unless nobody listens any more."""
+        with self._lock:
+            stopped = self._stopped
+        if not stopped:
+            signal.emit(*arguments)
+
     def _wake(self) -> None:
         if self._thread is None and not self._stopped and self._has_work():
             self._thread = threading.Thread(target=self._work, name="tile reader", daemon=True)
@@ -133,18 +147,18 @@ class TileReader(QObject):
             what: Any = probe or orient or (("band", band) if band is not None else key)
             try:
                 if probe:
-                    self.probed.emit(self._read_probe(*probe))
+                    self._tell(self.probed, self._read_probe(*probe))
                 elif orient:
-                    self.oriented.emit(self._read_orientation(*orient))
+                    self._tell(self.oriented, self._read_orientation(*orient))
                 elif band is not None:
-                    self.overview_read.emit(self._read_overview(band))
+                    self._tell(self.overview_read, self._read_overview(band))
                 elif key is not None:
                     self._read_tile(key)
             except (EngineError, OSError, ValueError) as error:
                 with self._lock:
                     self._unreadable.add(what)
                 if not probe and not orient:
-                    self.failed.emit(f"{self.mosaic.name} cannot be read here: {error}")
+                    self._tell(self.failed, f"{self.mosaic.name} cannot be read here: {error}")
 
     def _read_overview(self, band: int) -> Overview:
         ny, nx = self.mosaic.shape
@@ -158,7 +172,7 @@ class TileReader(QObject):
         level, row, column, band = key
         coder = self._coders.get(band)
         if coder is not None:
-            self.tile_read.emit(key, coder.encode(self.pyramid.tile(level, row, column, band)))
+            self._tell(self.tile_read, key, coder.encode(self.pyramid.tile(level, row, column, band)))
 
     def _read_probe(self, x: float, y: float) -> Probe:
         ra, dec = self.mosaic.world(np.array([[x, y]]))[0]
