@@ -220,13 +220,13 @@ def _plain_planes(local: Path, hdu: Hdu, count: int) -> tuple[MappedPlane, ...]:
 def _compressed_planes(local: Path, hdu: Hdu, count: int) -> tuple[SectionPlane, ...]:
     source = Source(local, hdu.index, open_section)
     ny, nx = hdu.shape[-2:]
-    tile = int(hdu.header.get("ZTILE2", 1))
+    tile, tile_width = int(hdu.header.get("ZTILE2", 1)), int(hdu.header.get("ZTILE1", nx))
     spare = len(hdu.shape) - 2
     leading = [(0,) * (spare - 1) + (index,) if spare else () for index in range(count)]
     if spare and count > 1:  # the axis that is not of length one, the last of them
         axis = max(i for i, side in enumerate(hdu.shape[:-2]) if side > 1)
         leading = [tuple(index if i == axis else 0 for i in range(spare)) for index in range(count)]
-    return tuple(SectionPlane(source, index, (ny, nx), tile=tile) for index in leading)
+    return tuple(SectionPlane(source, index, (ny, nx), tile=tile, tile_width=tile_width) for index in leading)
 
 
 def open_section(path: Path, key: int | str) -> tuple[Any, Section]:

@@ -120,7 +120,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
         item = file[dataset.key]
         attributes = {**_attributes(file), **_attributes(item.parent), **_attributes(item)}
         near = {name: value[()] for name, value in item.parent.items() if _is_small(value)}
-        tile = int(item.chunks[-2]) if item.chunks else 1
+        tile, tile_width = map(int, item.chunks[-2:] if item.chunks else (1, 1))
     values = {str(key).lower(): _plain_value(value) for key, value in {**near, **attributes}.items()}
     header = _header(values)
     wcs, scale, notes = read_sky(header, shape) if header is not None else (None, None, ())
@@ -128,7 +128,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
     source = Source(path, dataset.key, open_dataset)
     count = dataset.shape[0] if len(dataset.shape) == 3 else 1
     leading = [(index,) for index in range(count)] if len(dataset.shape) == 3 else [()]
-    planes = tuple(SectionPlane(source, index, shape, tile=tile) for index in leading)
+    planes = tuple(SectionPlane(source, index, shape, tile=tile, tile_width=tile_width) for index in leading)
     return Layer(path, dataset.key, dataset.key, planes, _bands(values, count), wcs, scale, notes)
 
 

@@ -21,6 +21,8 @@ from engine.errors import ImageError
 from engine.images.damage import DAMAGE, reason
 from engine.types import FloatArray, Plane
 
+_STRIP_BYTES = 96 * 2**20  # of whole rows kept; the tiles of a scan and their borders, up to 19,000 pixels wide
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
@@ -130,21 +132,36 @@ class Source:
 class SectionPlane:
     """A band stored in compressed tiles or chunks: only those a region touches are unpacked.
 
-    ``tile`` is the height of a tile: a coarser step than that reads row by row and skips the tiles in between.
+    ``tile`` and ``tile_width`` are the height and width of a tile. A coarser step than the height reads row by row and
+    skips the tiles in between. Tiles wider than a region, such as the whole rows most FITS compressors write, are kept
+    as far as they reach: the neighbouring region, which a scan reads next, would unpack the same ones.
     """
 
-    def __init__(self, source: Source, leading: tuple[int, ...], shape: tuple[int, int], *, tile: int = 1) -> None:
-        self.source, self.leading, self.shape, self.tile = source, leading, shape, tile
+    def __init__(
+        self, source: Source, leading: tuple[int, ...], shape: tuple[int, int], *, tile: int = 1, tile_width: int = 1
+    ) -> None:
+        self.source, self.leading, self.shape = source, leading, shape
+        self.tile, self.tile_width = tile, tile_width
+        self._strip: tuple[int, int, FloatArray] | None = None
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
         if step > self.tile:
-            return to_float(np.concatenate([self._raw(y, y + 1, x0, x1) for y in range(y0, y1, step)])[:, ::step])
+            return np.concatenate([self._pixels(y, y + 1, x0, x1) for y in range(y0, y1, step)])[:, ::step]
         # Readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards.
-        return to_float(self._raw(y0, y1, x0, x1)[::step, ::step])
+        nx = self.shape[1]
+        if self.tile_width <= x1 - x0 or (y1 - y0) * nx * 4 > _STRIP_BYTES:
+            return self._pixels(y0, y1, x0, x1)[::step, ::step]
+        strip = self._strip  # another thread may put its own there at any time
+        if strip is None or y0 < strip[0] or y1 > strip[1]:
+            strip = self._strip = (y0, y1, self._pixels(y0, y1, 0, nx))
+        return strip[2][y0 - strip[0] : y1 - strip[0] : step, x0:x1:step].copy()
 
-    def _raw(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+    def _pixels(self, y0: int, y1: int, x0: int, x1: int) -> FloatArray:
         pixels = self.source.read((*self.leading, slice(y0, y1), slice(x0, x1)))
         if pixels.shape != (y1 - y0, x1 - x0):
             raise ImageError(f"{self.source.path.name} is damaged: its header and its pixels differ in shape")
-        return pixels
+        return to_float(pixels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_strip": None}

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from engine.errors import ImageError
 from engine.images.bands import band_name, file_band, file_bands
 from engine.images.mosaic import list_images, open_mosaic
+from engine.images.planes import Source
 from engine.images.stamps import find_stamps, read_stamps
 from engine.types import Mosaic
 from tests.conftest import sky_header
@@ -369,7 +370,7 @@ def test_npy_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
 
 # regions --------------------------------------------------------------------------------------------------------------
 
-KINDS = ("plain", "scaled", "compressed", "hdf5", "cube", "npy")
+KINDS = ("plain", "scaled", "compressed", "rows", "hdf5", "cube", "npy")
 
 
 @pytest.fixture(scope="module")
@@ -383,11 +384,12 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Mosaic,
     scaled.header.update(BSCALE=2.0, BZERO=5.0)
     scaled.writeto(folder / "scaled.fits")
     fits.CompImageHDU(counts, tile_shape=(8, 16)).writeto(folder / "compressed.fits")
+    fits.CompImageHDU(counts, tile_shape=(1, 53)).writeto(folder / "rows.fits")
     with h5py.File(folder / "hdf5.h5", "w") as file:
         file.create_dataset("image", data=cube, chunks=(1, 8, 16), compression="gzip")
     fits.PrimaryHDU(cube).writeto(folder / "cube.fits")
     np.save(folder / "npy.npy", cube)
-    expected = {"plain": cube[:1], "scaled": 2.0 * counts[None] + 5, "compressed": counts[None].astype(np.float32)}
+    expected = {"plain": cube[:1], "scaled": 2.0 * counts[None] + 5, "compressed": counts[None], "rows": counts[None]}
     files = {path.stem: path for path in folder.iterdir()}
     return {kind: (open_mosaic(files[kind]), expected.get(kind, cube).astype(np.float32)) for kind in KINDS}
 
@@ -418,6 +420,30 @@ def test_planes_travel_to_another_process(mosaics: dict[str, tuple[Mosaic, np.nd
     mosaic.planes[0].read(0, 2, 0, 2)  # what is open by now stays behind
     copy = pickle.loads(pickle.dumps(mosaic.planes[0]))
     np.testing.assert_array_equal(copy.read(3, 30, 5, 50), pixels[0, 3:30, 5:50])
+
+
+def test_tiles_wider_than_a_region_are_unpacked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    image = np.round(noise((200, 400))).astype(np.int16)  # higher than what opening looks at
+    fits.CompImageHDU(image, tile_shape=(1, 400)).writeto(tmp_path / "rows.fits")
+    (plane,) = open_mosaic(tmp_path / "rows.fits").planes
+    unpacked: list[tuple[slice, ...]] = []
+    read = Source.read
+
+    def counted(source: Source, index: tuple[slice, ...]) -> np.ndarray:
+        unpacked.append(index)
+        return read(source, index)
+
+    monkeypatch.setattr(Source, "read", counted)
+    for x0 in range(0, 400, 50):
+        region = plane.read(5, 30, x0, x0 + 50)
+        np.testing.assert_array_equal(region, image[5:30, x0 : x0 + 50])
+        region[:] = -1  # it is the caller's own
+    assert unpacked == [(slice(5, 30), slice(0, 400))]
+    np.testing.assert_array_equal(plane.read(2, 30, 0, 9), image[2:30, :9])
+    assert len(unpacked) == 2
+    monkeypatch.setattr("engine.images.planes._STRIP_BYTES", 1000)  # too wide to be kept
+    np.testing.assert_array_equal(plane.read(0, 30, 7, 9), image[:30, 7:9])
+    assert unpacked[-1] == (slice(0, 30), slice(7, 9))
 
 
 def test_opening_a_large_mosaic_reads_next_to_nothing(tmp_path: Path) -> None:
