@@ -63,6 +63,7 @@ class FilterBar(QWidget):
         self._typing = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._typing.timeout.connect(lambda: session.set_filters(text=self.text.text().strip()))
         self.text.textChanged.connect(lambda _: self._typing.start())
+        self.text.returnPressed.connect(self.text.clearFocus)  # letters grade again
         row.addWidget(self.text)
         row.addStretch(1)
         self.count = QLabel()

@@ -94,6 +94,7 @@ class InspectorPanel(QWidget):
         self.side.setAccessibleName("Field of view")
         self.side.setToolTip("Side of the field that all views show (] closer, [ farther, or the wheel)")
         self.side.setKeyboardTracking(False)
+        self.side.lineEdit().returnPressed.connect(self.side.clearFocus)  # letters grade again
         self.lift = QSlider(Qt.Orientation.Horizontal, objectName="lift")
         self.lift.setRange(0, 100)
         self.lift.setMinimumWidth(60)

@@ -77,6 +77,7 @@ class StretchBar(QFrame):
             combo.activated.connect(self._choose)
         for field in (self.low, self.high):
             field.editingFinished.connect(self._choose)
+            field.returnPressed.connect(field.clearFocus)  # letters grade again
         self.softening.valueChanged.connect(self._choose)
 
     def _combo(self, name: str, items: Sequence[str], tip: str) -> QComboBox:

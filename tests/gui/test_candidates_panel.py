@@ -113,6 +113,9 @@ def test_text_filters_by_name_and_note(qtbot, vetting, panel):
     assert panel.filters.text.hasFocus()
     qtbot.keyClicks(panel.filters.text, "ARC")
     qtbot.waitUntil(lambda: panel.model.rowCount() == 1, timeout=5_000)
+    qtbot.keyClick(panel.filters.text, KEY.Key_Return)
+    press(qtbot, vetting, KEY.Key_A)
+    assert vetting.session.counts()["A"] == 1
     panel.filters.text.clear()
     qtbot.waitUntil(lambda: panel.model.rowCount() == 40, timeout=5_000)
 

@@ -137,11 +137,13 @@ def test_all_views_zoom_together(qtbot, vetting, inspector):
 def test_a_typed_field_is_read_and_remembered(qtbot, vetting, inspector):
     inspector.side.setFocus()
     inspector.side.selectAll()
-    qtbot.keyClicks(inspector.side, "40")
+    qtbot.keyClicks(inspector.side, "41")  # 1 is a command, but not while a number is typed
     qtbot.keyClick(inspector.side, KEY.Key_Return)
-    assert inspector.field.side == 40
-    qtbot.waitUntil(lambda: inspector.grid.large.picture.side >= 40, timeout=10_000)
-    assert show_window(qtbot, vetting.session).panels["inspector"].field.side == 40
+    assert inspector.field.side == 41
+    qtbot.waitUntil(lambda: inspector.grid.large.picture.side >= 41, timeout=10_000)
+    press(qtbot, vetting, KEY.Key_A)
+    assert vetting.session.counts()["A"] == 1
+    assert show_window(qtbot, vetting.session).panels["inspector"].field.side == 41
 
 
 def test_dragging_moves_the_field_and_a_double_click_brings_it_back(qtbot, inspector):
