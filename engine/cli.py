@@ -160,6 +160,11 @@ def score(
     _follow(job, "Scoring", quiet, take)
     if rows:
         write_scores(rows, out)
+    silent = {row.file for row in rows if row.pixel_scale is None}
+    if silent:
+        files = len({row.file for row in rows})
+        note = f"No pixel scale in {len(silent)} of {files} files: the model's was assumed; give it with --pixel-scale"
+        _remark([note], quiet)
     if bad:
         raise typer.Exit(BAD_INPUT)
 

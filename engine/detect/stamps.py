@@ -28,12 +28,16 @@ _BATCH_SECONDS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class StampScore:
-    """The scores of one stamp: a file, or one plane of a cube (counted from 0)."""
+    """The scores of one stamp: a file, or one plane of a cube (counted from 0).
+
+    ``pixel_scale`` is arcsec, or None where neither the file nor the user gave one and the model's own was assumed.
+    """
 
     file: Path
     plane: int
     score: float
     raw_score: float
+    pixel_scale: float | None = None
 
 
 def score_stamps(
@@ -113,6 +117,6 @@ def _score(classifier: Scorer, file: Path, stamps: Sequence[tuple[int, Mosaic]])
     )
     scores = classifier.score_bands(together, views=VIEWS)
     return tuple(
-        StampScore(file, plane, float(scores.score[k]), float(scores.raw_score[k]))
-        for k, (plane, _) in enumerate(stamps)
+        StampScore(file, plane, float(scores.score[k]), float(scores.raw_score[k]), mosaic.pixel_scale)
+        for k, (plane, mosaic) in enumerate(stamps)
     )

@@ -20,6 +20,7 @@ from engine.images.unpack import first_bytes, plain
 from engine.types import Mosaic, Plane
 
 _STRIP = 256  # rows read at a time when looking for data
+_MANY = 10  # planes without a name, above which a cube is more likely a set of stamps than one of bands
 _APART = 0.5  # pixels by which files of a set may disagree on the sky
 
 _OTHERS = {
@@ -113,6 +114,10 @@ def open_mosaic(
     first = next((layer for layer in layers if layer.wcs is not None), layers[0])
     scale = pixel_scale or next((layer.pixel_scale for layer in layers if layer.pixel_scale is not None), None)
     notes = [note for layer in layers for note in layer.notes]
+    if len(layers) == 1 and bands is None and len(planes) > _MANY and not any(layers[0].bands):
+        notes.append(
+            f"The {len(planes)} planes are taken for bands of one field; if they are stamps, score them instead"
+        )
     if first.wcs is None:
         notes.append("No WCS: positions are in pixels")
     if scale is None:

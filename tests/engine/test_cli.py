@@ -282,6 +282,19 @@ def test_scores_of_stamps_cubes_and_folders(deeplense: CommandLine, model: Path,
     assert len(set(table["raw_score"])) > 1
 
 
+def test_a_pixel_scale_that_was_assumed_is_said(
+    deeplense: CommandLine, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(cli, "_remark", lambda notes, quiet: said.extend(notes))
+    np.save(tmp_path / "stamp.npy", np.random.default_rng(2).normal(size=(40, 44)))
+    common = ["score", tmp_path / "stamp.npy", "--model", model, "--out", tmp_path / "scores.csv"]
+    assert deeplense(*common, "--pixel-scale", 0.2).status == 0
+    assert said == []
+    assert deeplense(*common).status == 0
+    assert said == ["No pixel scale in 1 of 1 files: the model's was assumed; give it with --pixel-scale"]
+
+
 def test_a_bad_stamp_is_named_and_the_others_scored(deeplense: CommandLine, model: Path, tmp_path: Path) -> None:
     fits.PrimaryHDU(np.random.default_rng(2).normal(size=(40, 44))).writeto(tmp_path / "good.fits")
     (tmp_path / "bad.fits").write_text("this is a text")

@@ -268,6 +268,14 @@ def test_planes_of_a_cube_are_bands(tmp_path: Path) -> None:
     assert open_mosaic(tmp_path / "nameless.fits", bands=["g", "r", "i"]).bands == ("g", "r", "i")
 
 
+def test_a_cube_of_many_planes_may_be_a_set_of_stamps(tmp_path: Path) -> None:
+    for count, said in ((5, False), (23, True)):
+        fits.PrimaryHDU(noise((count, NY, NX))).writeto(tmp_path / f"{count}.fits")
+        mosaic = open_mosaic(tmp_path / f"{count}.fits")
+        assert len(mosaic.bands) == count
+        assert any("if they are stamps, score them" in note for note in mosaic.notes) == said
+
+
 def test_axes_of_length_one_do_not_count(tmp_path: Path) -> None:
     image = noise()
     fits.PrimaryHDU(image[None, None]).writeto(tmp_path / "radio.fits")
