@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from engine.simulate import finder
 from engine.simulate.finder import Example
 from engine.types import Step
 
-RECIPES = {"finder": finder.make_scene}
-VERSION = 1
+RECIPES: Mapping[str, Callable[..., list[Example]]] = {
+    "finder": finder.make_scene,
+    "finder-1": partial(finder.make_scene, recipe=finder.FIRST),
+}
+VERSION = 2
 _LARGEST = 6.5e4  # of float16
 
 

@@ -7,7 +7,8 @@ the source stands beside the deflector unlensed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,39 @@ from engine.simulate.sky import Conditions, Generator, Grid, Image
 from engine.types import FloatArray
 
 CLASSES = ("not", "lens")
-CONTAMINANTS = {
-    "spiral": 0.30, "ring": 0.07, "merger": 0.12, "edge_on": 0.08, "elliptical": 0.09,
-    "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
-}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is drawn how often.
+
+    ``contaminants`` are the kinds of stamp without a lens and their shares; ``surveys`` the shares of space telescopes
+    of high and of low resolution, of deep and of shallow ground surveys (engine.simulate.sky); ``sharpest`` the least
+    seeing of a shallow survey, in its pixels.
+    """
+
+    contaminants: Mapping[str, float]
+    surveys: tuple[float, float, float, float]
+    sharpest: float
+
+
+FIRST = Recipe(
+    {
+        "spiral": 0.30, "ring": 0.07, "merger": 0.12, "edge_on": 0.08, "elliptical": 0.09,
+        "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
+    },
+    surveys=(0.36, 0.12, 0.47, 0.05),
+    sharpest=1.6,
+)  # fmt: skip
+# What the first took for lenses on real fields: undersampled stars, spikes and trails of stars nearby, close pairs.
+SECOND = Recipe(
+    {
+        "spiral": 0.25, "ring": 0.06, "merger": 0.10, "edge_on": 0.07, "elliptical": 0.08, "group": 0.05,
+        "pair": 0.09, "star": 0.06, "star_field": 0.05, "near_star": 0.06, "faint": 0.07, "artefact": 0.06,
+    },
+    surveys=(0.33, 0.12, 0.41, 0.14),
+    sharpest=0.9,
+)  # fmt: skip
 TRUTH = {
     "group": np.int64,
     "kind": "S12",
@@ -60,14 +90,16 @@ class Scene:
     truth: Truth
 
 
-def make_scene(seed: int, index: int, *, size: int, pixel_scales: tuple[float, ...]) -> list[Example]:
+def make_scene(
+    seed: int, index: int, *, size: int, pixel_scales: tuple[float, ...], recipe: Recipe = SECOND
+) -> list[Example]:
     """All stamps of scene ``index``: a lens with its twins, or one contaminant.
 
     The same seed and index give the same bytes; stamps of one scene share the truth column ``group``.
     """
     random = np.random.default_rng([seed, index])
     width = size * max(pixel_scales)
-    conditions = sky.draw_conditions(random, width)
+    conditions = sky.draw_conditions(random, width, surveys=recipe.surveys, sharpest=recipe.sharpest)
     observed = min(conditions.field_of_view, width * 1.02)
     grid = Grid(int(np.ceil((observed + 4 * conditions.seeing) / conditions.native_scale)) | 1, conditions.native_scale)
     group = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
@@ -77,7 +109,7 @@ def make_scene(seed: int, index: int, *, size: int, pixel_scales: tuple[float, .
         "source_radius": np.nan, "offset_x": 0.0, "offset_y": 0.0,
     }  # fmt: skip
     scene = Scene(grid, conditions, sky.point_spread_function(conditions), np.zeros((grid.size, grid.size)), truth)
-    made = _lens_family(random, scene) if random.random() < 0.45 else [_contaminant(random, scene)]
+    made = _lens_family(random, scene) if random.random() < 0.45 else [_contaminant(random, scene, recipe)]
     return _observe(random, scene, made, size, pixel_scales)
 
 
@@ -302,9 +334,9 @@ def _companions(random: Generator, made: LensLight, scene: Scene) -> Image:
     return light * (float(made.arc.sum()) * random.uniform(0.2, 1) / max(float(light.sum()), 1e-12))
 
 
-def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Truth]:
+def _contaminant(random: Generator, scene: Scene, recipe: Recipe) -> tuple[str, int, Image, Truth]:
     """One stamp without a lens: (kind, label, light, truth)."""
-    kind = str(random.choice(list(CONTAMINANTS), p=list(CONTAMINANTS.values())))
+    kind = str(random.choice(list(recipe.contaminants), p=list(recipe.contaminants.values())))
     seeing, grid = scene.conditions.seeing, scene.grid
     radius = float(np.clip(np.exp(random.normal(np.log(1.2), 0.6)), max(0.25, 0.4 * seeing), 7))
     flux = _flux(_surface_brightness(random), radius, grid.scale)
@@ -332,6 +364,10 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
                 angle=random.uniform(0, np.pi),
                 centre=place,
             )
+    elif kind == "pair":
+        _add_pair(random, scene, flux, radius)
+    elif kind == "near_star":
+        star = _add_near_star(random, scene)
     elif kind == "star":
         sky.add_star(
             random, scene.light, grid, scene.conditions, (0.0, 0.0), np.exp(random.uniform(np.log(100), np.log(1e6)))
@@ -356,7 +392,46 @@ def _contaminant(random: Generator, scene: Scene) -> tuple[str, int, Image, Trut
     light = sky.convolve(scene.light, scene.kernel)
     if kind == "artefact":
         sky.add_artefact(random, light, grid)
+    elif kind == "near_star" and random.random() < 0.5:
+        sky.add_bleed(random, light, grid, star)
     return kind, 0, light, scene.truth | {"deflector_radius": radius}
+
+
+def _add_pair(random: Generator, scene: Scene, flux: float, radius: float) -> None:
+    """Add two or three galaxies, any of them in the middle, so close that their light overlaps, in place."""
+    seeing = scene.conditions.seeing
+    middle = random.random() < 0.5  # of the bright one; else its companion is the object, in its halo
+    for number in range(random.integers(2, 4)):
+        distance, azimuth = random.uniform(0.5, 2.5) * (seeing + radius), random.uniform(0, 2 * np.pi)
+        place = (distance * np.cos(azimuth), distance * np.sin(azimuth))
+        share, size = (1.0, radius) if number == 0 else (random.uniform(0.02, 0.8), radius * random.uniform(0.2, 1))
+        if (number == 0) == middle and number < 2:
+            place = (0.0, 0.0)
+        galaxies.add_elliptical(
+            random,
+            scene.light,
+            scene.grid,
+            flux=flux * share,
+            radius=size,
+            axis_ratio=random.uniform(0.4, 1),
+            angle=random.uniform(0, np.pi),
+            centre=place,
+        )
+
+
+def _add_near_star(random: Generator, scene: Scene) -> tuple[float, float]:
+    """Add a bright star away from the middle, which often lies on one of its spikes, in place; where the star is."""
+    conditions = replace(scene.conditions, spikes=float(random.uniform(0.01, 0.08)))
+    distance = float(np.exp(random.uniform(np.log(2 + scene.conditions.seeing), np.log(1.5 * scene.grid.half_width))))
+    angle = random.uniform(0, 2 * np.pi)
+    if random.random() < 0.5:
+        angle = conditions.angle + random.integers(4) * np.pi / 2 + random.normal(0, 0.05)
+    elif random.random() < 0.5:  # on the trail of the star, along a row or a column
+        angle = random.integers(4) * np.pi / 2 + random.normal(0, 0.02)
+    centre = (distance * float(np.cos(angle)), distance * float(np.sin(angle)))
+    flux = float(np.exp(random.uniform(np.log(1e4), np.log(1e7))))
+    sky.add_star(random, scene.light, scene.grid, conditions, centre, flux)
+    return centre
 
 
 def _off_centre(random: Generator, radius: float) -> tuple[float, float]:

@@ -65,14 +65,18 @@ class Conditions:
     space: bool
 
 
-def draw_conditions(random: Generator, full_width: float) -> Conditions:
+def draw_conditions(
+    random: Generator, full_width: float, *, surveys: tuple[float, float, float, float], sharpest: float
+) -> Conditions:
     """Draw observing conditions from space telescopes to shallow ground surveys.
 
     Parameters
     ----------
     full_width : arcsec the largest view of the model spans
+    surveys : shares of the four kinds below
+    sharpest : least seeing of the last kind, in pixels
     """
-    kind = random.choice(4, p=[0.36, 0.12, 0.47, 0.05])
+    kind = random.choice(4, p=surveys)
     if kind == 0:  # resolution of HST, JWST short-wave
         scale, seeing = random.uniform(0.075, 0.1), random.uniform(0.08, 0.16)
     elif kind == 1:  # Euclid VIS, undersampled infrared cameras
@@ -82,7 +86,7 @@ def draw_conditions(random: Generator, full_width: float) -> Conditions:
         seeing = max(float(np.exp(random.normal(np.log(0.85), 0.28))), 1.7 * scale, 0.5)
     else:  # very shallow, wide surveys
         scale = random.uniform(0.4, 1.5)
-        seeing = random.uniform(1.6, 3.0) * max(scale, 0.6)
+        seeing = random.uniform(sharpest, 3.0) * max(scale, 0.6)
     space = kind < 2
     if random.random() < (0.65 if space else 0.3):
         smallest = min(4.8 if space else 9.0, full_width / 2)
@@ -169,6 +173,18 @@ def add_cosmic_rays(random: Generator, image: Image, count: int) -> None:
         y = np.rint(random.uniform(0, size) + steps * np.sin(angle)).astype(int)
         inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
         image[y[inside], x[inside]] += amplitude * random.uniform(0.3, 1, inside.sum())
+
+
+def add_bleed(random: Generator, image: Image, grid: Grid, centre: tuple[float, float]) -> None:
+    """Add the trail of charge that a saturated star at ``centre`` (arcsec) leaves along its row or column, in place."""
+    y, x = np.mgrid[: grid.size, : grid.size] - (grid.size - 1) / 2
+    along, across = (x - centre[0] / grid.scale, y - centre[1] / grid.scale)
+    if random.random() < 0.5:
+        along, across = across, along
+    amplitude = np.exp(random.uniform(np.log(1), np.log(100)))
+    reach = random.uniform(0.3, 1.5) * grid.size
+    fade = np.exp(-np.abs(along) / (0.4 * reach)) * (np.abs(along) < reach)
+    image += amplitude * fade * np.exp(-0.5 * (across / random.uniform(0.7, 3.0)) ** 2)
 
 
 def add_artefact(random: Generator, image: Image, grid: Grid) -> None:

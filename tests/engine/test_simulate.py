@@ -13,7 +13,7 @@ from engine.errors import DataError
 from engine.simulate import galaxies, lenses, sky
 from engine.simulate.dataset import simulate
 from engine.simulate.field import FieldRequest, make_field
-from engine.simulate.finder import CONTAMINANTS, make_scene
+from engine.simulate.finder import SECOND, make_scene
 
 CONDITIONS = sky.Conditions(0.2, 0.8, 3.0, 0.0, 0.0, 0.0, 50.0, 0.0, 30.0, False)
 
@@ -88,7 +88,7 @@ def test_a_twin_is_its_lens_without_the_arc():
 
 def test_every_kind_of_contaminant_turns_up():
     kinds = {e.truth["kind"].decode() for s in scenes(220, seed=9) for e in s}
-    assert set(CONTAMINANTS) <= kinds
+    assert set(SECOND.contaminants) <= kinds
 
 
 def test_scenes_hold_data_at_the_centre():
