@@ -46,10 +46,10 @@ FIRST = Recipe(
 # What the first took for lenses on real fields: undersampled stars, spikes and trails of stars nearby, close pairs.
 SECOND = Recipe(
     {
-        "spiral": 0.25, "ring": 0.06, "merger": 0.10, "edge_on": 0.07, "elliptical": 0.08, "group": 0.05,
-        "pair": 0.09, "star": 0.06, "star_field": 0.05, "near_star": 0.06, "faint": 0.07, "artefact": 0.06,
+        "spiral": 0.24, "ring": 0.06, "merger": 0.10, "edge_on": 0.06, "elliptical": 0.07, "group": 0.05,
+        "pair": 0.12, "star": 0.05, "star_field": 0.04, "near_star": 0.10, "faint": 0.06, "artefact": 0.05,
     },
-    surveys=(0.33, 0.12, 0.41, 0.14),
+    surveys=(0.32, 0.12, 0.38, 0.18),
     sharpest=0.9,
 )  # fmt: skip
 TRUTH = {
@@ -392,7 +392,7 @@ def _contaminant(random: Generator, scene: Scene, recipe: Recipe) -> tuple[str, 
     light = sky.convolve(scene.light, scene.kernel)
     if kind == "artefact":
         sky.add_artefact(random, light, grid)
-    elif kind == "near_star" and random.random() < 0.5:
+    elif kind == "near_star" and random.random() < 0.6:
         sky.add_bleed(random, light, grid, star)
     return kind, 0, light, scene.truth | {"deflector_radius": radius}
 

@@ -181,10 +181,10 @@ def add_bleed(random: Generator, image: Image, grid: Grid, centre: tuple[float, 
     along, across = (x - centre[0] / grid.scale, y - centre[1] / grid.scale)
     if random.random() < 0.5:
         along, across = across, along
-    amplitude = np.exp(random.uniform(np.log(1), np.log(100)))
+    amplitude = np.exp(random.uniform(np.log(0.4), np.log(60)))
     reach = random.uniform(0.3, 1.5) * grid.size
     fade = np.exp(-np.abs(along) / (0.4 * reach)) * (np.abs(along) < reach)
-    image += amplitude * fade * np.exp(-0.5 * (across / random.uniform(0.7, 3.0)) ** 2)
+    image += amplitude * fade * np.exp(-0.5 * (across / random.uniform(0.7, 5.0)) ** 2)
 
 
 def add_artefact(random: Generator, image: Image, grid: Grid) -> None:
