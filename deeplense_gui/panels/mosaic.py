@@ -21,7 +21,7 @@ _MANY = 500
 
 
 class MosaicPanel(QWidget):
-    """The shown mosaic with a circle around each candidate found on it."""
+    """The shown mosaic with a circle around each of its candidates that the list shows."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +71,7 @@ class MosaicPanel(QWidget):
         self.bar.changed.connect(self._set_stretch)
         session.mosaic_opened.connect(self._show_mosaic)
         session.project_opened.connect(self._show_all)
+        session.filtered.connect(self._show_all)
         session.changed.connect(self._note_changes)
         session.selected.connect(self._select)
         session.overlays_toggled.connect(canvas.set_overlays)
@@ -107,14 +108,16 @@ class MosaicPanel(QWidget):
     # candidates ---------------------------------------------------------------------------------------------------
 
     def _show_all(self, project: Any = None) -> None:
-        """All candidates of the shown mosaic anew."""
+        """All candidates of the shown mosaic that the list shows, anew."""
         self._pending.clear()
         mosaic = self.session.mosaic
         if self.session.project is None or mosaic is None:
             self.canvas.set_candidates(np.empty((0, 2)), np.empty(0, np.int64), ())
         else:
             found = self.session.project.positions(mosaic=mosaic.id)
-            self.canvas.set_candidates(found.xy, found.ids, found.grades, found.scores)
+            listed = np.isin(found.ids, self.session.ids())
+            grades = np.array(found.grades, object)[listed]
+            self.canvas.set_candidates(found.xy[listed], found.ids[listed], grades, found.scores[listed])
         self.canvas.select(self.session.selection, reveal=False)
 
     def _note_changes(self, changes: Changes) -> None:
@@ -132,9 +135,9 @@ class MosaicPanel(QWidget):
             return
         asked, mosaic = sorted(self._pending), self.session.mosaic.id
         self._pending.clear()
-        rows = self.session.rows(asked)
-        here = [row for row in rows if row.mosaic == mosaic]
-        gone = set(asked) - {row.id for row in rows}
+        listed = np.array(asked)[np.isin(asked, self.session.ids())]
+        here = [row for row in self.session.rows(listed) if row.mosaic == mosaic]
+        gone = set(asked) - {row.id for row in here}
         if gone:
             self.canvas.remove_candidates(sorted(gone))
         self.canvas.update_candidates(

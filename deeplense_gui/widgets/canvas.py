@@ -365,7 +365,7 @@ class MosaicCanvas(QWidget):
         centre, middle = np.array([self._view.x, self._view.y]), np.array([self.width() / 2, self.height() / 2])
         points = ((self.markers.xy[shown] - centre) * (self._view.zoom, -self._view.zoom) + middle) * ratio
         size = (round(self.width() * ratio), round(self.height() * ratio))
-        return draw_circles(points.astype(np.float32), self.markers.colours[shown], size, radius * ratio, ratio), shown
+        return draw_circles(points.astype(np.float32), self.markers.shades(shown), size, radius * ratio, ratio), shown
 
     def candidate_at(self, point: QPointF) -> int | None:
         """The id of the candidate whose circle is nearest to a point of the widget, if it is within the circle."""

@@ -15,7 +15,12 @@ from engine.types import Positions
 
 MOST_DRAWN = 3000
 _LETTERS = (None, *GRADE_COLOURS)
-_COLOURS = (UNGRADED_COLOUR, *GRADE_COLOURS.values())
+_FAINT = QColor(UNGRADED_COLOUR)
+_FAINT.setAlpha(80)
+_SHADES = (_FAINT, *(QColor(name) for name in (UNGRADED_COLOUR, *GRADE_COLOURS.values())))
+UNLIKELY = 0.1
+"""Score below which a candidate without a grade has a faint circle: most of a field's sources, and hardly a lens."""
+
 _CHUNK = 65536
 
 
@@ -66,6 +71,11 @@ class Markers:
         self.xy, self.ids = xy[order], ids[order]
         self.colours, self.scores = colours[order], scores[order]
 
+    def shades(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """What ``draw_circles`` draws some of them in: faint for the unlikely, else by grade."""
+        colours = self.colours[indices]
+        return (colours + 1 - ((colours == 0) & (self.scores[indices] < UNLIKELY))).astype(np.uint8)
+
     def inside(self, x0: float, x1: float, y0: float, y1: float, most: int = MOST_DRAWN) -> NDArray[np.intp]:
         """Indices of those in a rectangle of pixels, the best ``most`` of them."""
         found: list[NDArray[np.intp]] = []
@@ -97,19 +107,19 @@ def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: in
 
 
 def draw_circles(
-    points: NDArray[np.float32], colours: NDArray[np.uint8], size: tuple[int, int], radius: float, ratio: float
+    points: NDArray[np.float32], shades: NDArray[np.uint8], size: tuple[int, int], radius: float, ratio: float
 ) -> QImage:
     """All circles in one transparent picture of ``size`` (width, height) device pixels.
 
-    ``points`` is (n, 2) in device pixels from the top left, ``radius`` in device pixels, ``ratio`` device pixels to a
-    point of the screen. Circles are stamped with numpy: no call of Qt for a single one.
+    ``points`` is (n, 2) in device pixels from the top left, ``shades`` those of Markers, ``radius`` in device pixels,
+    ``ratio`` device pixels to a point of the screen. Circles are stamped with numpy: no call of Qt for a single one.
     """
     width, height = size
     picture: Packed = np.zeros((height, width), np.uint32)
-    for number in range(len(_COLOURS)):  # the graded on top of the ungraded
-        members = points[colours == number]
+    for number, shade in enumerate(_SHADES):  # the graded on top of the ungraded
+        members = points[shades == number]
         if len(members):
-            offsets, pixels = _stamp(QColor(_COLOURS[number]), radius, ratio)
+            offsets, pixels = _stamp(shade, radius, ratio)
             at = np.rint(members).astype(np.int32)
             columns = at[:, 0, None] + offsets[:, 0]
             rows = at[:, 1, None] + offsets[:, 1]
@@ -132,7 +142,8 @@ def _stamp(colour: QColor, radius: float, ratio: float) -> tuple[NDArray[np.int3
     centre, box = QPointF(half + 0.5, half + 0.5), QRectF()
     box.setSize(QRectF(0, 0, 2 * radius, 2 * radius).size())
     box.moveCenter(centre)
-    for pen_colour, pen_width in ((QColor(0, 0, 0, 110), 3.0), (colour, 1.6)):
+    rim = QColor(0, 0, 0, 110 * colour.alpha() // 255)
+    for pen_colour, pen_width in ((rim, 3.0), (colour, 1.6)):
         painter.setPen(QPen(pen_colour, pen_width * ratio))
         painter.drawEllipse(box)
     painter.end()

@@ -104,6 +104,17 @@ def test_an_older_run_does_not_replace_a_newer_score(project):
     assert len(project.scores(1)) == 2
 
 
+def test_where_all_candidates_are_with_grade_and_score(project):
+    ids = fill(project, 0.2, 0.9, 0.5)
+    project.grade(ids[1], "A", grader="Ada")
+    found = project.positions(mosaic=make_mosaic().id)
+    assert found.ids.tolist() == ids
+    assert found.xy.tolist() == [[0.0, 50.0], [100.0, 50.0], [200.0, 50.0]]
+    assert list(found.grades) == [None, "A", None]
+    assert found.scores.tolist() == [0.2, 0.9, 0.5]
+    assert len(project.positions(mosaic="another").ids) == 0
+
+
 def test_positions_on_two_mosaics_are_two_candidates(project):
     for name in ("one", "two"):
         run = project.start_run(make_mosaic(None, name), "finder-1")

@@ -204,6 +204,28 @@ def test_own_limits_are_typed(qtbot, mosaic):
     assert (mosaic.canvas.stretch.limits, mosaic.canvas.stretch.high) == ("custom", 50.0)
 
 
+def test_circles_are_those_of_the_list(qtbot, vetting, mosaic):
+    session, markers = vetting.session, mosaic.canvas.markers
+    best = int(session.ids()[0])
+    session.set_filters(min_score=0.5)
+    assert 0 < len(markers) < 40
+    assert set(markers.ids.tolist()) == set(session.ids().tolist())
+    session.set_filters(min_score=None, grades=frozenset({None}))
+    session.select(best)
+    session.grade("A")
+    qtbot.waitUntil(lambda: len(markers) == 39, timeout=5_000)
+    assert markers.position(best) is None
+    session.undo()
+    qtbot.waitUntil(lambda: markers.position(best) is not None, timeout=5_000)
+
+
+def test_unlikely_candidates_have_faint_circles(mosaic):
+    markers = mosaic.canvas.markers
+    markers.set(np.zeros((3, 2)), np.arange(3), [None, None, "X"], np.array([0.05, 0.9, 0.05]))
+    order = np.argsort(markers.ids)
+    assert markers.shades(order).tolist() == [0, 1, 5]
+
+
 def test_nothing_is_left_of_a_closed_mosaic(vetting, mosaic):
     vetting.session.show_mosaic(None)
     assert len(mosaic.canvas.markers) == 0
