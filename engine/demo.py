@@ -127,8 +127,8 @@ def run_headless(
 def judge(rows: Sequence[Candidate], truth: Sequence[dict[str, float]], mosaic: Mosaic) -> dict[str, Any]:
     """Compare candidates, best first, with the lenses that are really there.
 
-    A candidate points to a lens when it lies within its Einstein radius, or 1.5 arcsec where that is more; a lens is
-    found by the first candidate that points to it. ``purity`` counts candidates that point to a lens among those of
+    A candidate points to a lens when it lies within 1.5 Einstein radii (the outer image of a source is that far from
+    its deflector), or 1.5 arcsec where that is more; a lens is found by the first candidate that points to it. ``purity`` counts candidates that point to a lens among those of
     at least a score. "Plain" lenses are those with an Einstein radius above 1.5 x seeing and an arc S/N above 30.
     """
     scale = mosaic.pixel_scale or 1.0
@@ -137,7 +137,7 @@ def judge(rows: Sequence[Candidate], truth: Sequence[dict[str, float]], mosaic: 
     tree = cKDTree(xy) if len(xy) else None
     lenses = []
     for lens in truth:
-        reach = max(lens["einstein_radius"], 1.5) / scale
+        reach = max(1.5 * lens["einstein_radius"], 1.5) / scale
         near = sorted(tree.query_ball_point((lens["x"], lens["y"]), reach)) if tree is not None else []
         true[near] = True
         plain = lens["einstein_radius"] > 1.5 * lens["seeing"] and lens["arc_snr"] > 30

@@ -76,6 +76,7 @@ class MosaicCanvas(QWidget):
         self._pressed: QPointF | None = None
         self._under_cursor: int | None = None
         self._circles: tuple[object, QImage, NDArray[np.intp]] | None = None
+        self._circles_in_view = 0
         self._settled = QTimer(self, singleShot=True, interval=120)
         self._settled.timeout.connect(self._settle)
 
@@ -352,8 +353,8 @@ class MosaicCanvas(QWidget):
             self._circles = (key, *self._make_circles(radius, ratio))
         _, image, shown = self._circles
         painter.drawImage(0, 0, image)
-        if len(shown) == MOST_DRAWN:
-            overlays.draw_badge(painter, self.rect(), f"the best {MOST_DRAWN:,} candidates in view: zoom in for more")
+        if len(shown) < self._circles_in_view:
+            overlays.draw_badge(painter, self.rect(), f"the best {len(shown):,} candidates in view: zoom in for more")
         place = self.markers.position(self.selection)
         if place is not None:
             overlays.draw_selection(painter, self._view.point(*place), radius)
@@ -361,7 +362,8 @@ class MosaicCanvas(QWidget):
     def _make_circles(self, radius: float, ratio: float) -> tuple[QImage, NDArray[np.intp]]:
         x0, x1, y0, y1 = self._view.edges()
         margin = radius / self._view.zoom
-        shown = self.markers.inside(x0 - margin, x1 + margin, y0 - margin, y1 + margin)
+        near = self.markers.inside(x0 - margin, x1 + margin, y0 - margin, y1 + margin, MOST_DRAWN + 1)
+        shown, self._circles_in_view = self.markers.worth_drawing(near), len(near)
         centre, middle = np.array([self._view.x, self._view.y]), np.array([self.width() / 2, self.height() / 2])
         points = ((self.markers.xy[shown] - centre) * (self._view.zoom, -self._view.zoom) + middle) * ratio
         size = (round(self.width() * ratio), round(self.height() * ratio))

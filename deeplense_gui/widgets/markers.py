@@ -14,6 +14,9 @@ from deeplense_gui.widgets.colours import Packed, to_overlay
 from engine.types import Positions
 
 MOST_DRAWN = 3000
+CROWDED = 400
+"""How many circles in view hide the pixels rather than point to them."""
+
 _LETTERS = (None, *GRADE_COLOURS)
 _FAINT = QColor(UNGRADED_COLOUR)
 _FAINT.setAlpha(80)
@@ -75,6 +78,11 @@ class Markers:
         """What ``draw_circles`` draws some of them in: faint for the unlikely, else by grade."""
         colours = self.colours[indices]
         return (colours + 1 - ((colours == 0) & (self.scores[indices] < UNLIKELY))).astype(np.uint8)
+
+    def worth_drawing(self, indices: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of candidates in view those to draw: where they crowd, none of the unlikely, and MOST_DRAWN at the most."""
+        likely = self.shades(indices) > 0
+        return indices[:MOST_DRAWN] if len(indices) <= CROWDED or not likely.any() else indices[likely][:MOST_DRAWN]
 
     def inside(self, x0: float, x1: float, y0: float, y1: float, most: int = MOST_DRAWN) -> NDArray[np.intp]:
         """Indices of those in a rectangle of pixels, the best ``most`` of them."""

@@ -1,6 +1,7 @@
 """Saliency on small random networks: the shapes, the range, the bands, and that it leaves torch as it was."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,3 +122,28 @@ def test_what_cannot_be_explained_is_said(classifier):
         METHODS["gradcam"](classifier, doubled)
     with pytest.raises(ModelError, match="knows no class 'star': choose one of not, lens"):
         METHODS["gradcam"](classifier, stamp(), target="star")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "cells"), [("resnet10t", 8), ("convnext_atto", 8), ("vit_tiny_patch16_224", 4)]
+)
+def test_gradcam_explains_features_that_are_not_too_coarse(architecture, cells):
+    from engine.interpret.saliency.gradcam import explained_layer
+
+    network = build_network(architecture, in_channels=2, scales=2, classes=2, size=64)
+    seen = []
+    explained_layer(network, 64).register_forward_hook(lambda module, given, made: seen.append(made.shape))
+    network(torch.zeros(1, 2, 2, 64, 64))
+    assert seen[0][-2:] == (cells, cells)
+
+
+def test_every_scale_has_a_map_of_its_own_brightness():
+    from engine.interpret.saliency.base import finish
+
+    maps = np.zeros((1, 2, 32, 32), np.float32)
+    maps[0, 0, 10:14, 10:14], maps[0, 1, 20:24, 20:24] = 0.01, 5.0
+    found = finish(maps, SimpleNamespace(pixel_scales=(0.1, 0.3)), SimpleNamespace(classes=("not", "lens"), key="k"),
+                   "gradcam", None)  # fmt: skip
+    assert found.maps.max((1, 2)).tolist() == [1.0, 1.0]
+    assert not finish(0 * maps, SimpleNamespace(pixel_scales=(0.1, 0.3)),
+                      SimpleNamespace(classes=("not", "lens"), key="k"), "gradcam", None).maps.any()  # fmt: skip

@@ -226,6 +226,18 @@ def test_unlikely_candidates_have_faint_circles(mosaic):
     assert markers.shades(order).tolist() == [0, 1, 5]
 
 
+def test_a_crowd_of_unlikely_candidates_hides_no_pixels(mosaic):
+    markers = mosaic.canvas.markers
+    scores = np.full(1000, 0.01)
+    scores[:30] = 0.9
+    markers.set(np.full((1000, 2), 200.0), np.arange(1000), [None] * 1000, scores)
+    assert sorted(markers.ids[markers.worth_drawing(np.arange(1000))].tolist()) == list(range(30))
+    assert len(markers.worth_drawing(np.arange(300))) == 300
+    mosaic.canvas.fit()
+    mosaic.canvas.grab()
+    assert len(mosaic.canvas._circles[2]) == 30
+
+
 def test_nothing_is_left_of_a_closed_mosaic(vetting, mosaic):
     vetting.session.show_mosaic(None)
     assert len(mosaic.canvas.markers) == 0

@@ -72,14 +72,15 @@ def gradients() -> Iterator[None]:
 
 
 def finish(maps: FloatArray, cutouts: Cutouts, card: ModelCard, method: str, target: str | None) -> Saliency:
-    """Average over bands and bring to 0..1: the brightest half percent of all scales together counts as 1.
+    """Average over bands and bring each scale to 0..1: its brightest half percent counts as 1.
 
     Parameters
     ----------
     maps : (n, scale, size, size); values of 0 and less speak against the target, and are shown as 0
     """
     mean = np.clip(np.nan_to_num(maps, posinf=0.0, neginf=0.0).mean(axis=0), 0, None)
-    top = float(np.percentile(mean, 99.5)) or float(mean.max(initial=0.0))
-    scaled = np.clip(mean / top, 0, 1) if top > 0 else np.zeros_like(mean)
+    top = np.percentile(mean, 99.5, axis=(1, 2), keepdims=True)
+    top = np.where(top > 0, top, mean.max((1, 2), keepdims=True))
+    scaled = np.clip(mean / np.where(top > 0, top, 1), 0, 1)
     name = card.classes[-1] if target is None else target
     return Saliency(scaled.astype(np.float32), cutouts.pixel_scales, method, card.key, name)
