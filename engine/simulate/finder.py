@@ -26,13 +26,16 @@ class Recipe:
     """What is drawn how often.
 
     ``contaminants`` are the kinds of stamp without a lens and their shares; ``surveys`` the shares of space telescopes
-    of high and of low resolution, of deep and of shallow ground surveys (engine.simulate.sky); ``sharpest`` the least
-    seeing of a shallow survey, in its pixels.
+    of high and of low resolution, of deep and of shallow ground surveys (engine.simulate.sky); ``coarsest`` the largest
+    pixel of a shallow survey in arcsec and ``sharpest`` its least seeing in pixels. Where the seeing is above
+    ``blurriest`` (arcsec), no arc of a galaxy can be told: there is no lens then.
     """
 
     contaminants: Mapping[str, float]
     surveys: tuple[float, float, float, float]
+    coarsest: float
     sharpest: float
+    blurriest: float
 
 
 FIRST = Recipe(
@@ -41,16 +44,20 @@ FIRST = Recipe(
         "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
     },
     surveys=(0.36, 0.12, 0.47, 0.05),
+    coarsest=1.5,
     sharpest=1.6,
+    blurriest=np.inf,
 )  # fmt: skip
-# What the first took for lenses on real fields: undersampled stars, spikes and trails of stars nearby, close pairs.
+# What the first took for lenses on real fields: stars on coarse pixels, spikes and trails of stars nearby, close pairs.
 SECOND = Recipe(
     {
         "spiral": 0.24, "ring": 0.06, "merger": 0.10, "edge_on": 0.06, "elliptical": 0.07, "group": 0.05,
         "pair": 0.12, "star": 0.05, "star_field": 0.04, "near_star": 0.10, "faint": 0.06, "artefact": 0.05,
     },
     surveys=(0.32, 0.12, 0.38, 0.18),
-    sharpest=0.9,
+    coarsest=6.0,
+    sharpest=0.7,
+    blurriest=1.8,
 )  # fmt: skip
 TRUTH = {
     "group": np.int64,
@@ -99,7 +106,9 @@ def make_scene(
     """
     random = np.random.default_rng([seed, index])
     width = size * max(pixel_scales)
-    conditions = sky.draw_conditions(random, width, surveys=recipe.surveys, sharpest=recipe.sharpest)
+    conditions = sky.draw_conditions(
+        random, width, surveys=recipe.surveys, coarsest=recipe.coarsest, sharpest=recipe.sharpest
+    )
     observed = min(conditions.field_of_view, width * 1.02)
     grid = Grid(int(np.ceil((observed + 4 * conditions.seeing) / conditions.native_scale)) | 1, conditions.native_scale)
     group = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
@@ -109,7 +118,8 @@ def make_scene(
         "source_radius": np.nan, "offset_x": 0.0, "offset_y": 0.0,
     }  # fmt: skip
     scene = Scene(grid, conditions, sky.point_spread_function(conditions), np.zeros((grid.size, grid.size)), truth)
-    made = _lens_family(random, scene) if random.random() < 0.45 else [_contaminant(random, scene, recipe)]
+    lensed = random.random() < 0.45 and conditions.seeing <= recipe.blurriest
+    made = _lens_family(random, scene) if lensed else [_contaminant(random, scene, recipe)]
     return _observe(random, scene, made, size, pixel_scales)
 
 

@@ -66,7 +66,12 @@ class Conditions:
 
 
 def draw_conditions(
-    random: Generator, full_width: float, *, surveys: tuple[float, float, float, float], sharpest: float
+    random: Generator,
+    full_width: float,
+    *,
+    surveys: tuple[float, float, float, float],
+    coarsest: float,
+    sharpest: float,
 ) -> Conditions:
     """Draw observing conditions from space telescopes to shallow ground surveys.
 
@@ -74,7 +79,7 @@ def draw_conditions(
     ----------
     full_width : arcsec the largest view of the model spans
     surveys : shares of the four kinds below
-    sharpest : least seeing of the last kind, in pixels
+    coarsest, sharpest : largest pixel (arcsec) and least seeing (pixels) of the last kind
     """
     kind = random.choice(4, p=surveys)
     if kind == 0:  # resolution of HST, JWST short-wave
@@ -85,7 +90,7 @@ def draw_conditions(
         scale = random.uniform(0.16, 0.42)
         seeing = max(float(np.exp(random.normal(np.log(0.85), 0.28))), 1.7 * scale, 0.5)
     else:  # very shallow, wide surveys
-        scale = random.uniform(0.4, 1.5)
+        scale = random.uniform(0.4, coarsest)
         seeing = random.uniform(sharpest, 3.0) * max(scale, 0.6)
     space = kind < 2
     if random.random() < (0.65 if space else 0.3):
