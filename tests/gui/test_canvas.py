@@ -109,9 +109,10 @@ def test_position_and_value_are_read_under_the_cursor(qtbot, vetting, mosaic):
     canvas, session = mosaic.canvas, vetting.session
     candidate = session.candidate()
     canvas.centre_on(candidate.x, candidate.y, zoom=4.0)
-    qtbot.mouseMove(canvas, canvas.view.point(candidate.x, candidate.y).toPoint())
+    point = canvas.view.point(candidate.x, candidate.y).toPoint()
+    x, y = canvas.view.pixel(QPointF(point))  # before the layout settles and moves the view under the mouse
+    qtbot.mouseMove(canvas, point)
     qtbot.waitUntil(lambda: mosaic.readout.values.text() != "", timeout=5_000)
-    x, y = canvas.view.pixel(QPointF(canvas.view.point(candidate.x, candidate.y).toPoint()))
     ra, dec = session.mosaic.world(np.array([[x, y]]))[0]
     assert mosaic.readout.sky.text() == sexagesimal(ra, dec)
     assert f"x {x:.1f}" in mosaic.readout.pixel.text()
