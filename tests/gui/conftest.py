@@ -55,4 +55,8 @@ def vetting(qtbot, window, sky):
     """The window with a scanned mosaic; its best candidate is selected."""
     open_and_scan(qtbot, window.session, sky)
     window.session.select(int(window.session.ids()[0]))
+    # The list gathers what a scan brings for a moment, and the layout settles after it.
+    table = window.panels["candidates"].table
+    qtbot.waitUntil(lambda: table.model().rowCount() == len(window.session.ids()), timeout=5_000)
+    qtbot.waitUntil(lambda: table.currentIndex().row() == 0, timeout=5_000)
     return window
