@@ -27,8 +27,8 @@ class Recipe:
 
     ``contaminants`` are the kinds of stamp without a lens and their shares; ``surveys`` the shares of space telescopes
     of high and of low resolution, of deep and of shallow ground surveys (engine.simulate.sky); ``coarsest`` the largest
-    pixel of a shallow survey in arcsec and ``sharpest`` its least seeing in pixels. Where the seeing is above
-    ``blurriest`` (arcsec), no arc of a galaxy can be told: there is no lens then.
+    pixel of a shallow survey in arcsec and ``sharpest`` its least seeing in pixels. Where the seeing, or
+    two pixels, are above ``blurriest`` (arcsec), no arc of a galaxy can be told: there is no lens then.
     """
 
     contaminants: Mapping[str, float]
@@ -118,7 +118,8 @@ def make_scene(
         "source_radius": np.nan, "offset_x": 0.0, "offset_y": 0.0,
     }  # fmt: skip
     scene = Scene(grid, conditions, sky.point_spread_function(conditions), np.zeros((grid.size, grid.size)), truth)
-    lensed = random.random() < 0.45 and conditions.seeing <= recipe.blurriest
+    resolution = max(conditions.seeing, 2 * conditions.native_scale)
+    lensed = random.random() < 0.45 and resolution <= recipe.blurriest
     made = _lens_family(random, scene) if lensed else [_contaminant(random, scene, recipe)]
     return _observe(random, scene, made, size, pixel_scales)
 
