@@ -41,7 +41,7 @@ def pick_device(name: str | None = None) -> torch.device:
 def half_is_fast(device: torch.device) -> bool:
     """Whether bfloat16 is quicker than float32 on a device: on CUDA, and on processors that multiply it in hardware.
 
-    The scores of the bundled finder in bfloat16 differ from those in float32 by less than their spread
+    The scores of the bundled finder in bfloat16 differ from those in float32 by about 0.01 at the most
     (docs/results.md); without the hardware it is emulated, and slower.
     """
     if device.type == "cuda":
