@@ -128,8 +128,9 @@ def judge(rows: Sequence[Candidate], truth: Sequence[dict[str, float]], mosaic: 
     """Compare candidates, best first, with the lenses that are really there.
 
     A candidate points to a lens when it lies within 1.5 Einstein radii (the outer image of a source is that far from
-    its deflector), or 1.5 arcsec where that is more; a lens is found by the first candidate that points to it. ``purity`` counts candidates that point to a lens among those of
-    at least a score. "Plain" lenses are those with an Einstein radius above 1.5 x seeing and an arc S/N above 30.
+    its deflector), or 1.5 arcsec where that is more; a lens is found by the first candidate that points to it.
+    ``purity`` counts candidates that point to a lens among those of at least a score. "Plain" lenses are those with an
+    Einstein radius above 1.5 x seeing and an arc S/N above 30.
     """
     scale = mosaic.pixel_scale or 1.0
     xy = np.array([(row.x, row.y) for row in rows]).reshape(-1, 2)
