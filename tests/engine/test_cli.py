@@ -16,8 +16,9 @@ from astropy.io import fits
 from astropy.table import Table
 from scipy.spatial import cKDTree
 
-from engine import cli
 from engine.catalogue import Project
+from engine.cli import program as cli
+from engine.cli import sky
 from engine.errors import EngineError
 from engine.images.mosaic import open_mosaic
 from engine.models.card import load_card
@@ -286,7 +287,7 @@ def test_a_pixel_scale_that_was_assumed_is_said(
     deeplense: CommandLine, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(cli, "_remark", lambda notes, quiet: said.extend(notes))
+    monkeypatch.setattr(sky, "remark", lambda notes, quiet: said.extend(notes))
     np.save(tmp_path / "stamp.npy", np.random.default_rng(2).normal(size=(40, 44)))
     common = ["score", tmp_path / "stamp.npy", "--model", model, "--out", tmp_path / "scores.csv"]
     assert deeplense(*common, "--pixel-scale", 0.2).status == 0
@@ -423,18 +424,18 @@ class Terminal(io.StringIO):
 def test_a_terminal_sees_progress_and_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     steps = iter([Step(1, 4, note="[/b] is a name"), Step(4, 4, note="done")])
-    cli._follow(steps, "Scanning a[0].fits", quiet=False)
+    cli.follow(steps, "Scanning a[0].fits", quiet=False)
     assert "Scanning a[0].fits" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
-    cli._remark(["No WCS: positions are in pixels"], quiet=False)
+    cli.remark(["No WCS: positions are in pixels"], quiet=False)
     assert terminal.getvalue().endswith("deeplense: No WCS: positions are in pixels\n")
 
 
 def test_quiet_is_silent_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     taken: list[Step] = []
-    cli._follow(iter([Step(1, 2), Step(2, 2)]), "Scanning", quiet=True, take=taken.append)
-    cli._remark(["No WCS"], quiet=True)
+    cli.follow(iter([Step(1, 2), Step(2, 2)]), "Scanning", quiet=True, take=taken.append)
+    cli.remark(["No WCS"], quiet=True)
     assert terminal.getvalue() == ""
     assert taken == [Step(1, 2), Step(2, 2)]
 

@@ -1,0 +1,122 @@
+"""Commands of learning: simulate, train, committee, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.program import Quiet, app, follow
+from engine.errors import ModelError
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(metavar="SET.h5", help="Training set to write.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to simulate.")] = "finder",
+    count: Annotated[int, typer.Option(min=1, help="How many stamps.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same set.")] = 1,
+    processes: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core by default.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a labelled training set with its truth table."""
+    from engine.simulate.dataset import simulate as simulate_job
+
+    job = simulate_job(recipe, out, count=count, seed=seed, processes=processes)
+    follow(job, f"Simulating {recipe}", quiet)
+
+
+@app.command()
+def train(
+    datasets: Annotated[list[Path], typer.Argument(metavar="DATASET", help="Training sets (HDF5).")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the model.")],
+    name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
+    architecture: Annotated[str, typer.Option(help="A timm model, or several joined by +.")] = "resnet18",
+    epochs: Annotated[int, typer.Option(min=1)] = 10,
+    batch_size: Annotated[int, typer.Option(min=1)] = 128,
+    learning_rate: Annotated[float, typer.Option()] = 1e-3,
+    optimizer: Annotated[str, typer.Option(help="A timm optimizer.")] = "adamw",
+    scheduler: Annotated[str, typer.Option(help="cosine, poly, tanh, step or none.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option()] = 0.02,
+    loss: Annotated[str, typer.Option()] = "cross_entropy",
+    label_smoothing: Annotated[float, typer.Option()] = 0.0,
+    drop_rate: Annotated[float, typer.Option(help="Dropout before the head.")] = 0.0,
+    ema_decay: Annotated[float | None, typer.Option(help="Use a moving average of the weights.")] = None,
+    noise: Annotated[float, typer.Option(help="Noise added to prepared stamps.")] = 0.0,
+    balance: Annotated[bool, typer.Option("--balance", help="Weigh the classes alike.")] = False,
+    prior: Annotated[float | None, typer.Option(help="Fraction of lenses to expect in use.")] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+    split_seed: Annotated[int, typer.Option(help="Draws the validation and test parts.")] = 0,
+    pretrained: Annotated[Path | None, typer.Option(help="A local timm checkpoint to start from.")] = None,
+    start: Annotated[Path | None, typer.Option(help="A model folder whose weights to go on from.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    half_weights: Annotated[bool, typer.Option("--half-weights", help="Store weights as float16.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best by default.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    limits: Annotated[str, typer.Option(help="Known limits, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a lens finder; writes model.json and model.safetensors, and resumes exactly."""
+    chosen = {key: value for key, value in locals().items() if key not in {"datasets", "quiet", "name"}}
+    from engine.train.loop import TrainRequest
+    from engine.train.loop import train as train_job
+
+    request = TrainRequest(tuple(datasets), name=name or out.resolve().name, **chosen)
+    follow(train_job(request), f"Training {request.name}", quiet)
+
+
+@app.command()
+def committee(
+    members: Annotated[list[Path], typer.Argument(metavar="MODEL", help="Folders of models trained apart.")],
+    data: Annotated[list[Path], typer.Option(metavar="DATASET", help="Training set to calibrate and test on.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the committee.")],
+    name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
+    prior: Annotated[float | None, typer.Option(help="Fraction of lenses to expect in use.")] = None,
+    half_weights: Annotated[bool, typer.Option("--half-weights", help="Store weights as float16.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best by default.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
+    limits: Annotated[str, typer.Option(help="Known limits, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Join models of one kind into one that averages them, and whose spread tells where they disagree."""
+    from engine.train.committee import CommitteeRequest, form_committee
+
+    request = CommitteeRequest(
+        tuple(members),
+        tuple(data),
+        out,
+        name=name or out.resolve().name,
+        prior=prior,
+        half_weights=half_weights,
+        device=device,
+        threads=threads,
+        limits=limits,
+        licence=licence,
+    )
+    follow(form_committee(request), f"Joining {request.name}", quiet)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this model's card.")] = None,
+) -> None:
+    """List the models there are, or show the card of one."""
+    from engine.models.card import CARD
+    from engine.models.library import list_models, model_folder
+
+    if name is not None:
+        typer.echo((model_folder(name) / CARD).read_text(encoding="utf-8").rstrip())
+        return
+    cards = list_models()
+    if not cards:
+        raise ModelError("There are no models: train one with deeplense train")
+    for card in cards:
+        scales = " and ".join(f'{scale:g}"' for scale in card.pixel_scales)
+        auc = f"  AUC {card.metrics['auc']:.3f}" if "auc" in card.metrics else ""
+        typer.echo(
+            f"{card.key}  {card.task}  {card.architecture}  {','.join(card.bands)}  {card.size} px at {scales}{auc}"
+        )

@@ -1,0 +1,145 @@
+"""What the commands share: the application, its options, and how a job is followed on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from engine.errors import DataError, EngineError
+
+if TYPE_CHECKING:
+    from engine.types import Step
+
+BAD_INPUT = 2
+CANCELLED = 130
+
+
+class Commands(TyperGroup):
+    """Turns what went wrong into one line on standard error and an exit status."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command named on the command line, then exit."""
+        kwargs["standalone_mode"] = False
+        status = BAD_INPUT
+        try:
+            status = int(super().main(*args, **kwargs) or 0)
+        except (KeyboardInterrupt, typer.Abort):
+            status = CANCELLED
+        except EngineError as error:
+            complain(str(error))
+        except OSError as error:
+            if error.filename is None:
+                raise
+            complain(f"{error.filename}: {error.strerror}; check the path and its permissions")
+        except _USAGE as error:
+            complain(f"{error.format_message()} (deeplense --help lists what there is)")
+        if status == CANCELLED:  # some versions of typer turn an interrupt into this status themselves
+            complain("cancelled")
+        sys.exit(status)
+
+
+# The base of all usage errors; typer offers it under no name of its own that all its versions share.
+_USAGE = cast(
+    "type[typer.BadParameter]", next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+)
+
+app = typer.Typer(
+    cls=Commands,
+    name="deeplense",
+    help="Find, vet and interpret strong gravitational lenses in survey mosaics.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+PixelScale = Annotated[
+    float | None, typer.Option(metavar="ARCSEC", help="Arcsec per pixel, where the file does not say or is wrong.")
+]
+Hdu = Annotated[int | None, typer.Option("--hdu", metavar="N", help="FITS image to read, counted from 0.")]
+Dataset = Annotated[str | None, typer.Option(metavar="KEY", help="HDF5 dataset to read.")]
+Model = Annotated[str, typer.Option(metavar="NAME", help="A model of the library, or a folder.")]
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        import engine
+
+        typer.echo(engine.__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # odd headers are the rule; what matters is said as an error or a note
+
+
+def check_out(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse, before any work, an output that cannot be written or would replace an input."""
+    if out.is_dir():
+        raise DataError(f"{out} is a folder: give a file name")
+    if not out.absolute().parent.is_dir():
+        raise DataError(f"{out.parent} is not a folder: make it first, or choose another one")
+    if not os.access(out.absolute().parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise DataError(f"{out.absolute().parent} cannot be written: choose another folder")
+    if out.exists() and any(path.exists() and path.samefile(out) for path in inputs):
+        raise DataError(f"{out} is also an input: choose another name for --out")
+
+
+def complain(message: str) -> None:
+    """Say what went wrong, as one line on standard error."""
+    typer.echo("deeplense: " + " ".join(message.split()), err=True)
+
+
+def remark(notes: Sequence[str], quiet: bool) -> None:
+    """Say what was chosen or is missing in an image, to a person who looks on."""
+    if not quiet and sys.stderr.isatty():
+        for note in notes:
+            complain(note)
+
+
+def follow(job: Iterator[Step], title: str, quiet: bool, take: Callable[[Step], object] | None = None) -> Any:
+    """Run a job to its end, showing progress and handing on each step; returns what the generator returns."""
+
+    def watched() -> Generator[Step, None, Any]:
+        return (yield from job)
+
+    with closing(watched()) as steps, _progress(title, quiet) as show:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            if take is not None:
+                take(step)
+            show(step)
+
+
+@contextmanager
+def _progress(title: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
+    """A bar on standard error; nothing where that is no terminal or quiet was asked for."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    def text(content: str) -> TextColumn:
+        return TextColumn(content, markup=False)  # a file may be called [/b].fits
+
+    columns = (text("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, text("{task.fields[note]}"), console=Console(stderr=True))
+    with bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda step: bar.update(task, completed=step.done, total=step.total or None, note=step.note)

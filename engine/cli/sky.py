@@ -1,0 +1,166 @@
+"""Commands on the sky: scan, score, export, demo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.program import (
+    BAD_INPUT,
+    Dataset,
+    Hdu,
+    Model,
+    PixelScale,
+    Quiet,
+    app,
+    check_out,
+    complain,
+    follow,
+    remark,
+)
+from engine.errors import DataError, ImageError
+
+if TYPE_CHECKING:
+    from engine.types import Step
+
+
+@app.command()
+def scan(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band on one grid.")],
+    out: Annotated[Path, typer.Option(metavar="CATALOGUE", help="Catalogue: .csv .ecsv .fits .vot .parquet .reg")],
+    bands: Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")] = None,
+    hdu: Hdu = None,
+    dataset: Dataset = None,
+    model: Model = "finder",
+    pixel_scale: PixelScale = None,
+    min_score: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Keep only scores from here.")] = 0.0,
+    quiet: Quiet = False,
+) -> None:
+    """Scan a mosaic for lenses and write the candidates, best first."""
+    from engine.catalogue.store import Project
+    from engine.detect.scan import scan as scan_job
+    from engine.export import catalogue_writer, write_catalogue
+    from engine.images.mosaic import open_mosaic
+    from engine.models.card import load_card
+    from engine.models.library import model_folder
+    from engine.types import ScanRequest
+
+    catalogue_writer(out)
+    check_out(out, files)
+    names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
+    mosaic = open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
+    request = ScanRequest(mosaic, model=model, min_score=min_score)
+    remark(mosaic.notes, quiet)
+    project = Project.temporary()
+    try:
+        run = project.start_run(mosaic, load_card(model_folder(model)).key, {"min_score": min_score})
+        follow(scan_job(request), f"Scanning {mosaic.name}", quiet, lambda step: project.add(run, step.items))
+        write_catalogue(project.rows(project.ids(order="score", descending=True)), out)
+    finally:
+        project.close()
+
+
+@app.command()
+def score(
+    stamps: Annotated[list[Path], typer.Argument(metavar="STAMP", help="Stamps, cubes of stamps, or folders.")],
+    out: Annotated[Path, typer.Option(metavar="SCORES.csv", help="Table: file, plane, score, raw_score.")],
+    pixel_scale: PixelScale = None,
+    dataset: Dataset = None,
+    hdu: Hdu = None,
+    model: Model = "finder",
+    quiet: Quiet = False,
+) -> None:
+    """Score the object at the centre of each stamp, or of each plane of a cube.
+
+    A file that cannot be read is named on standard error and left out; the exit status is then 2.
+    """
+    from engine.detect.stamps import score_stamps, write_scores
+
+    check_out(out, stamps)
+    rows: list[Any] = []
+    bad: list[str] = []
+
+    def take(step: Step) -> None:
+        for item in step.items:
+            if isinstance(item, ImageError):
+                bad.append(str(item))
+                complain(str(item))
+            else:
+                rows.append(item)
+
+    job = score_stamps(stamps, model=model, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
+    follow(job, "Scoring", quiet, take)
+    if rows:
+        write_scores(rows, out)
+    silent = {row.file for row in rows if row.pixel_scale is None}
+    if silent:
+        files = len({row.file for row in rows})
+        note = f"No pixel scale in {len(silent)} of {files} files: the model's was assumed; give it with --pixel-scale"
+        remark([note], quiet)
+    if bad:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def export(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A catalogue, or .h5 for a training set of the grades.")],
+    grades: Annotated[str | None, typer.Option(metavar="A,B", help="Only these grades.")] = None,
+    min_score: Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Only scores from here.")] = None,
+    model: Model = "finder",
+    quiet: Quiet = False,
+) -> None:
+    """Write a project's candidates as a catalogue, or its grades as a training set (.h5) in the model's layout."""
+    from engine.catalogue.store import Project
+    from engine.export import catalogue_writer, write_catalogue
+
+    training = out.suffix.lower() in {".h5", ".hdf5"}
+    if training and (grades or min_score is not None):
+        raise DataError("A training set takes every grade: leave out --grades and --min-score")
+    if not training:
+        catalogue_writer(out)
+    check_out(out, [project])
+    opened = Project.open(project, read_only=True)
+    try:
+        if training:
+            _export_training_set(opened, out, model, quiet)
+        else:
+            chosen = {grade.strip() for grade in grades.split(",")} if grades else None
+            write_catalogue(opened.rows(opened.ids(grades=chosen, min_score=min_score)), out)
+    finally:
+        opened.close()
+
+
+def _export_training_set(project: Any, out: Path, model: str, quiet: bool) -> None:
+    from engine.export.training_set import training_set_job
+    from engine.images.mosaic import open_mosaic
+    from engine.models.card import load_card
+    from engine.models.library import model_folder
+
+    card = load_card(model_folder(model))
+    options = project.setting("open_options") or {}  # how the window opened each mosaic, by its id
+    mosaics = [
+        replace(open_mosaic(known.paths, **options.get(known.id, {})), id=known.id) for known in project.mosaics()
+    ]
+    follow(training_set_job(project, mosaics, out, card.size, card.pixel_scales), "Cutting stamps", quiet)
+
+
+@app.command()
+def demo(
+    headless: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="No window: write catalogue, report and screenshot here.")
+    ] = None,
+    model: Model = "finder",
+    quiet: Quiet = False,
+) -> None:
+    """Scan a simulated survey field: in the window, or headless."""
+    from engine import demo as field
+
+    if headless is None:
+        raise typer.Exit(field.open_window())
+    written = follow(field.run_headless(headless, model=model), "Demo", quiet)
+    for path in written:
+        typer.echo(path)
