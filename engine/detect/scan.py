@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue.identity import match_radius
+from engine.detect.objects import Objects
 from engine.detect.scoring import Scorer, bands_for, look
 from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
 from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, tile_cores
@@ -45,7 +46,8 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
 
     Yields
     ------
-    Steps at least five a second; ``items`` are new Detections, best first within a step, no source twice.
+    Steps at least five a second; ``items`` are new Detections, best first within a step, no source twice and of the
+    promising sources of one object (engine.detect.objects) the best.
     ``done`` of ``total`` counts thousandths of tiles. Close the generator to cancel.
 
     Raises
@@ -62,6 +64,7 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
         classifier = load_classifier(request.model)
     bands = bands_for(classifier.card, request.mosaic)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))
+    objects = Objects(request.mosaic, classifier.card)
     found = kept = 0
     for number, core in enumerate(tiles):
         start = number * _UNITS
@@ -73,9 +76,13 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
         sources = seen.new(tile.sources, core)
         found += len(sources)
         for count, detections in tile.score(sources, classifier, bands, pace):
-            kept += len(detections)
+            unlikely = objects.hold(detections)
+            kept += len(unlikely)
             done = start + int((_SEARCH + (1 - _SEARCH) * count / len(sources)) * _UNITS)
-            yield Step(done, total, detections, f"Tile {number + 1} of {len(tiles)}: {found} sources so far")
+            yield Step(done, total, unlikely, f"Tile {number + 1} of {len(tiles)}: {found} sources so far")
+        promising = objects.release(core)
+        kept += len(promising)
+        yield Step(start + _UNITS, total, promising, f"Tile {number + 1} of {len(tiles)}: {found} sources so far")
     yield Step(total, total, note=_summary(request, found, kept))
 
 
@@ -168,6 +175,5 @@ class Tile:
 def _summary(request: ScanRequest, found: int, kept: int) -> str:
     if not found:
         return "No sources found: the mosaic is empty, or nothing in it stands out of the noise."
-    if request.min_score > 0:
-        return f"{found} sources, {kept} of them at or above a score of {request.min_score:g}"
-    return f"{found} sources"
+    wanted = f" at or above a score of {request.min_score:g}" if request.min_score > 0 else ""
+    return f"{found} sources, {kept} candidates{wanted}"

@@ -86,7 +86,7 @@ def test_steps_carry_progress_and_the_best_first() -> None:
     assert len({step.total for step in steps}) == 1
     assert all(earlier.done <= later.done for earlier, later in pairwise(steps))
     assert (steps[0].done, steps[-1].done) == (0, steps[-1].total)
-    assert steps[-1].note == f"{len(xy)} sources"
+    assert steps[-1].note == f"{len(xy)} sources, {len(xy)} candidates"
     assert any(step.note.startswith("Tile 4 of 6") for step in steps)
     assert sum(bool(step.items) for step in steps) > 3  # streamed, not handed over at the end
     for step in steps:
@@ -99,7 +99,7 @@ def test_only_scores_from_a_minimum_are_kept() -> None:
     steps = run(mosaic, min_score=0.3)
     every = items(run(mosaic))
     assert {item.score for item in items(steps)} == {item.score for item in every if item.score >= 0.3}
-    assert steps[-1].note.startswith(f"{len(xy)} sources, {len(items(steps))} of them at or above a score of 0.3")
+    assert steps[-1].note == f"{len(xy)} sources, {len(items(steps))} candidates at or above a score of 0.3"
 
 
 def test_the_promising_are_looked_at_again() -> None:
