@@ -29,8 +29,9 @@ from engine.types import Candidate, Mosaic, ScanRequest, Step
 
 TRUTH = "truth.ecsv"
 FIRST = 60
-_DRAWN_BY = ("field.py", "finder.py", "galaxies.py", "lenses.py", "sky.py")  # modules of engine.simulate
 """How many candidates a person is supposed to look at."""
+
+_DRAWN_BY = ("field.py", "finder.py", "galaxies.py", "lenses.py", "sky.py")  # modules of engine.simulate
 
 SCREENSHOT_SECONDS = 900
 
