@@ -23,6 +23,9 @@ _STRIP = 256  # rows read at a time when looking for data
 _MANY = 10  # planes without a name, above which a cube is more likely a set of stamps than one of bands
 _APART = 0.5  # pixels by which files of a set may disagree on the sky
 
+COARSE = 0.9
+"""Pixel scale (arcsec) above which two pixels, the best resolution there is, hide the arcs of single galaxies."""
+
 _OTHERS = {
     b"\x1f\x9d": "is compressed by the old Unix compress (.Z): run uncompress on it first",
     b"\x89PNG": "is a picture: its pixels are already stretched; open the FITS file it was made from",
@@ -122,6 +125,8 @@ def open_mosaic(
         notes.append("No WCS: positions are in pixels")
     if scale is None:
         notes.append("No pixel scale: type it, or stamps are taken pixel by pixel")
+    elif scale > COARSE:
+        notes.append(f'Pixels of {scale:.3g}" are coarser than the arcs of most lenses: few can be told here')
     notes += _check_data(files[0], planes, names)
     return Mosaic(
         id=_identity(layers),

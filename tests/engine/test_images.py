@@ -156,6 +156,13 @@ def test_without_a_wcs_the_pixel_scale_is_typed(tmp_path: Path) -> None:
         open_mosaic(tmp_path / "image.fits", pixel_scale=-1)
 
 
+@pytest.mark.parametrize(("pixel_scale", "warned"), [(0.05, False), (0.4, False), (1.19, True), (5.0, True)])
+def test_pixels_coarser_than_arcs_are_said(tmp_path: Path, pixel_scale: float, warned: bool) -> None:
+    fits.PrimaryHDU(noise(), sky_header((NY, NX), pixel_scale=pixel_scale)).writeto(tmp_path / "image.fits")
+    notes = open_mosaic(tmp_path / "image.fits").notes
+    assert any("coarser than the arcs of most lenses" in note for note in notes) == warned
+
+
 def test_a_placeholder_wcs_is_dropped_and_said(tmp_path: Path) -> None:
     header = sky_header((NY, NX), pixel_scale=3600.0)  # a degree a pixel: nobody's survey
     fits.PrimaryHDU(noise(), header).writeto(tmp_path / "image.fits")
