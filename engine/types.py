@@ -220,7 +220,8 @@ class ModelCard:
     model that scores one band, whichever. ``size`` is the stamp side in pixels at each of ``pixel_scales`` (arcsec).
     ``channels`` names what is made of each scale and band before the network sees it (engine.models.preprocess).
     ``calibration`` holds slope and intercept of the logit, and the prior they were fitted for. ``history`` has one
-    mapping of metrics an epoch; ``metrics`` those of the held-out test part.
+    mapping of metrics an epoch; ``metrics`` those of the held-out test part. ``stride`` is the side in pixels of the
+    cells of a dense detector (engine.models.heatmap), and 0 for a model of stamps.
     """
 
     name: str
@@ -241,6 +242,7 @@ class ModelCard:
     versions: Mapping[str, str] = field(default_factory=dict)
     limits: str = ""
     licence: str = ""
+    stride: int = 0
 
     @property
     def key(self) -> str:

@@ -123,9 +123,7 @@ def build_network(
 
 def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:
     if not timm.is_model(name):
-        matches = difflib.get_close_matches(name, timm.list_models(), 3, 0.5)
-        hint = f": did you mean {' or '.join(matches)}?" if matches else ": give a name that timm knows"
-        raise ModelError(f"unknown architecture {name!r}{hint}")
+        raise unknown_architecture(name)
     options: dict[str, Any] = {"num_classes": 0, "in_chans": in_channels}
     if pretrained is not None:
         if not Path(pretrained).is_file():
@@ -142,6 +140,13 @@ def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str 
             f"{name} cannot be built {cause}for {size} px ({_first_line(error)}): choose another"
         ) from error
     return backbone
+
+
+def unknown_architecture(name: str) -> ModelError:
+    """What to say of a name timm does not know."""
+    matches = difflib.get_close_matches(name, timm.list_models(), 3, 0.5)
+    hint = f": did you mean {' or '.join(matches)}?" if matches else ": give a name that timm knows"
+    return ModelError(f"unknown architecture {name!r}{hint}")
 
 
 def _create(name: str, options: dict[str, Any], size: int) -> nn.Module:

@@ -150,7 +150,7 @@ def _paste_galaxy(
     half = int(np.clip(np.ceil(reach / scene.grid.scale), 8, 110))
     grid = Grid(2 * half + 1, scene.grid.scale)
     image = np.zeros((grid.size, grid.size))
-    shape = {"axis_ratio": random.uniform(0.3, 1), "angle": random.uniform(0, np.pi)}
+    axis_ratio, angle = random.uniform(0.3, 1), random.uniform(0, np.pi)
     if kind == "spiral":
         galaxies.add_spiral(random, image, grid, flux=flux, radius=radius)
     elif kind == "ring":
@@ -160,7 +160,7 @@ def _paste_galaxy(
     elif kind == "edge_on":
         galaxies.add_edge_on(random, image, grid, flux=flux, radius=radius)
     else:
-        galaxies.add_elliptical(random, image, grid, flux=flux, radius=radius, **shape)
+        galaxies.add_elliptical(random, image, grid, flux=flux, radius=radius, axis_ratio=axis_ratio, angle=angle)
     companions = {"pair": 1, "group": int(random.integers(2, 6))}
     for _ in range(companions.get(kind, 0)):
         distance, azimuth = random.uniform(0.7, 2.5) * (scene.conditions.seeing + radius), random.uniform(0, 2 * np.pi)

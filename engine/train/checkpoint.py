@@ -67,6 +67,16 @@ def weights(network: nn.Module, *, half: bool = False) -> dict[str, Tensor]:
     return state
 
 
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Any) -> None:
+    """Restore the state of an optimizer that ``load_state`` read."""
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                # Files hold no memory format; the moments go back to that of their parameter, for speed.
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     """JSON for a value; each tensor is put aside under a number that stands in its place."""
     if isinstance(value, Tensor):

@@ -115,7 +115,7 @@ def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bo
         weights_sha256=file_sha256(folder / WEIGHTS),
         data_sha256=data.sha256[0] if len(data.sha256) == 1 else "+".join(value[:16] for value in data.sha256),
         recipe=data.recipe,
-        versions=_versions(),
+        versions=versions(),
         **fields,
     )
     save_card(card, folder)
@@ -127,7 +127,8 @@ def data_named(data: TrainingSet) -> list[dict[str, str]]:
     return [{"name": path.name, "sha256": sha256} for path, sha256 in zip(data.paths, data.sha256, strict=True)]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what a card should name."""
     found = {"python": platform.python_version()}
     for name in ("deeplense-gui", "torch", "timm", "numpy", "scikit-learn"):
         with suppress(PackageNotFoundError):  # a source tree that is not installed

@@ -27,7 +27,7 @@ from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
 from engine.models.predict import read_weights
 from engine.train.batches import Examples, augmented, prepare_all, prepared_path
-from engine.train.checkpoint import load_state, save_state, save_tensors, weights
+from engine.train.checkpoint import load_optimizer, load_state, save_state, save_tensors, weights
 from engine.train.data import PARTS, TrainingSet, open_training_set, split
 from engine.train.judge import Court, data_named, settle, write_model
 from engine.train.losses import Loss, make_loss
@@ -148,7 +148,7 @@ def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Ste
         for count in prepare_all(data, request.channels, path, threads=request.threads or os.cpu_count() or 1):
             yield progress.step(count)
     device = pick_device(request.device)
-    court = Court(data, parts, Examples(path, data.label, device), lambda: _autocast(request.precision, device))
+    court = Court(data, parts, Examples(path, data.label, device), lambda: training_autocast(request.precision, device))
     run = _set_up(request, court, progress)
     if saved is not None:
         _resume(run, saved)
@@ -207,7 +207,7 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
         progress=progress,
         network=network,
         optimizer=optimizer,
-        scheduler=_scheduler(request, optimizer, batches),
+        scheduler=make_scheduler(request, optimizer, batches),
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
         loss_of=make_loss(request.loss, classes=len(data.classes), label_smoothing=request.label_smoothing),
         weight=balanced if request.balance else None,
@@ -215,7 +215,8 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     )
 
 
-def _scheduler(request: TrainRequest, optimizer: torch.optim.Optimizer, batches: int) -> Any:
+def make_scheduler(request: TrainRequest, optimizer: torch.optim.Optimizer, batches: int) -> Any:
+    """timm's scheduler of the learning rate, stepped once a batch; None for "none"."""
     if request.scheduler == "none":
         return None
     scheduler, _ = create_scheduler_v2(
@@ -236,12 +237,7 @@ def _resume(run: _Run, saved: Any) -> None:
     run.network.load_state_dict(saved["network"])
     if run.ema is not None:
         run.ema.load_state_dict(saved["ema"])
-    run.optimizer.load_state_dict(saved["optimizer"])
-    for parameter, state in run.optimizer.state.items():
-        for name, value in state.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                # Files hold no memory format; the moments go back to that of their parameter, for speed.
-                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+    load_optimizer(run.optimizer, saved["optimizer"])
     run.epoch, run.history = saved["epoch"], saved["history"]
 
 
@@ -319,6 +315,7 @@ def _record(run: _Run, seconds: float) -> dict[str, Any]:
     return found | {"device": str(run.court.examples.device), "machine": platform.machine()}
 
 
-def _autocast(precision: str, device: torch.device) -> torch.autocast:
+def training_autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The precision of a training: bfloat16 where asked for, or where it is quicker."""
     wanted = precision == "bfloat16" or (precision == "auto" and half_is_fast(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
