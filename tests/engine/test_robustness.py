@@ -121,7 +121,7 @@ def test_survey_fields_open_as_they_are(
 
 
 def _near(mosaic: Mosaic, x: float, y: float, arcsec: float) -> tuple[int, int]:
-    """How many sources a scan finds, and how many within so many arcsec of a position."""
+    """How many candidates a scan finds, and how many within so many arcsec of a position."""
     steps = scan(ScanRequest(mosaic), Brightness())
     xy = np.array([(item.x, item.y) for step in steps for item in step.items])
     assert mosaic.pixel_scale is not None
@@ -137,7 +137,7 @@ def test_the_lens_of_the_cfhtls_is_a_source(real_data: Path) -> None:
 def test_the_giant_arc_of_abell_370_is_found_and_its_galaxies_are_not_shredded(real_data: Path) -> None:
     mosaic = _open(real_data, "abell370", ("I",))
     found, here = _near(mosaic, 992, 799, 3.0)
-    assert 2 <= here <= 6
+    assert 1 <= here <= 6
     assert 1000 < found < 2500
     assert _near_galaxy(mosaic) <= 8
 
