@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -24,6 +24,18 @@ from engine.types import FloatArray
 ANY = ("any",)
 PARTS = ("train", "validation", "test")
 Indices = NDArray[np.int64]
+
+
+class Source(Protocol):
+    """Any kind of training set: the files it was read from, and their hashes."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+
+    @property
+    def sha256(self) -> tuple[str, ...]:
+        """Their SHA-256."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

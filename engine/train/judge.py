@@ -20,7 +20,7 @@ from engine.models.card import WEIGHTS, calibrated, file_sha256, load_card, save
 from engine.train import metrics
 from engine.train.batches import Examples
 from engine.train.checkpoint import save_tensors, weights
-from engine.train.data import TrainingSet
+from engine.train.data import Source, TrainingSet
 from engine.train.losses import Loss, make_loss
 from engine.types import ModelCard
 
@@ -122,7 +122,7 @@ def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bo
     return load_card(folder)
 
 
-def data_named(data: TrainingSet) -> list[dict[str, str]]:
+def data_named(data: Source) -> list[dict[str, str]]:
     """Names (not paths: where they lay is nobody else's business) and hashes of the files of a training set."""
     return [{"name": path.name, "sha256": sha256} for path, sha256 in zip(data.paths, data.sha256, strict=True)]
 

@@ -11,7 +11,7 @@ from timm.optim import list_optimizers  # type: ignore[attr-defined, unused-igno
 
 from engine.errors import DataError, ModelError
 from engine.models.card import CARD
-from engine.train.data import ANY, TrainingSet
+from engine.train.data import ANY, Source
 from engine.train.losses import make_loss
 
 SCHEDULERS = ("cosine", "poly", "tanh", "step", "none")
@@ -100,7 +100,7 @@ def check(request: TrainRequest) -> None:
         raise ModelError(f"{request.out} already holds a trained model: name another folder, or resume")
 
 
-def fingerprint(request: TrainRequest, data: TrainingSet) -> dict[str, Any]:
+def fingerprint(request: TrainRequest, data: Source) -> dict[str, Any]:
     """What has to be the same for a training to be resumed, as JSON keeps it."""
     values = {name: value for name, value in dataclasses.asdict(request).items() if name not in _FREE}
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
