@@ -8,23 +8,40 @@ from typing import Annotated
 import typer
 
 from engine.cli.program import Quiet, app, follow
-from engine.errors import ModelError
+from engine.errors import DataError, ModelError
 
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Option(metavar="SET.h5", help="Training set to write.")],
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to simulate.")] = "finder",
+    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="What to simulate; see --list.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="SET.h5", help="Training set to write.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many stamps.")] = 10_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same set.")] = 1,
+    size: Annotated[int | None, typer.Option(help="Stamp side in pixels; the recipe's own by default.")] = None,
+    choices: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set an option.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core by default.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the recipes, or the options of one.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a labelled training set with its truth table."""
+    from engine.simulate.dataset import RECIPES, find_recipe
     from engine.simulate.dataset import simulate as simulate_job
 
-    job = simulate_job(recipe, out, count=count, seed=seed, processes=processes)
-    follow(job, f"Simulating {recipe}", quiet)
+    if listing:
+        for one in RECIPES.values() if recipe is None else [find_recipe(recipe)]:
+            typer.echo(f"{one.name:9} {one.summary}")
+        for name, option in find_recipe(recipe).options.items() if recipe else ():
+            typer.echo(f"  {name}={option.default}  {option.help}")
+        return
+    if out is None:
+        raise DataError("no file to write: give --out SET.h5, or --list to see the recipes")
+    wrong = [choice for choice in choices or () if "=" not in choice]
+    if wrong:
+        raise DataError(f"--set {wrong[0]} sets nothing: write --set name=value")
+    options = dict(choice.split("=", 1) for choice in choices or ())
+    name = recipe or "finder"
+    job = simulate_job(name, out, count=count, seed=seed, size=size, options=options, processes=processes)
+    follow(job, f"Simulating {name}", quiet)
 
 
 @app.command()

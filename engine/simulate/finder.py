@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from engine.images.cutouts import cut_array
 from engine.simulate import galaxies, lenses, sky
+from engine.simulate.recipe import Example, Truth
 from engine.simulate.sky import Conditions, Generator, Grid, Image
-from engine.types import FloatArray
 
 CLASSES = ("not", "lens")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Mixture:
     """What is drawn how often.
 
     ``contaminants`` are the kinds of stamp without a lens and their shares; ``surveys`` the shares of space telescopes
@@ -38,7 +38,7 @@ class Recipe:
     blurriest: float
 
 
-FIRST = Recipe(
+FIRST = Mixture(
     {
         "spiral": 0.30, "ring": 0.07, "merger": 0.12, "edge_on": 0.08, "elliptical": 0.09,
         "group": 0.06, "star": 0.07, "star_field": 0.05, "faint": 0.09, "artefact": 0.07,
@@ -49,7 +49,7 @@ FIRST = Recipe(
     blurriest=np.inf,
 )  # fmt: skip
 # What the first took for lenses on real fields: stars on coarse pixels, spikes and trails of stars nearby, close pairs.
-SECOND = Recipe(
+SECOND = Mixture(
     {
         "spiral": 0.24, "ring": 0.06, "merger": 0.10, "edge_on": 0.06, "elliptical": 0.07, "group": 0.05,
         "pair": 0.12, "star": 0.05, "star_field": 0.04, "near_star": 0.10, "faint": 0.06, "artefact": 0.05,
@@ -59,7 +59,7 @@ SECOND = Recipe(
     sharpest=0.7,
     blurriest=1.8,
 )  # fmt: skip
-TRUTH = {
+TRUTH: Mapping[str, DTypeLike] = {
     "group": np.int64,
     "kind": "S12",
     "einstein_radius": np.float32,
@@ -74,16 +74,6 @@ TRUTH = {
 }
 FAINTEST_CONTRAST = 0.15  # of the arc over the light in its place
 FAINTEST_ARC = 12.0  # signal-to-noise below which nobody would call the stamp a lens
-Truth = dict[str, float | bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One stamp with its label (index into CLASSES) and the row of the truth table."""
-
-    cutouts: FloatArray
-    label: int
-    truth: Truth
 
 
 @dataclass(slots=True)
@@ -98,7 +88,7 @@ class Scene:
 
 
 def make_scene(
-    seed: int, index: int, *, size: int, pixel_scales: tuple[float, ...], recipe: Recipe = SECOND
+    seed: int, index: int, *, size: int, pixel_scales: tuple[float, ...], recipe: Mixture = SECOND
 ) -> list[Example]:
     """All stamps of scene ``index``: a lens with its twins, or one contaminant.
 
@@ -345,7 +335,7 @@ def _companions(random: Generator, made: LensLight, scene: Scene) -> Image:
     return light * (float(made.arc.sum()) * random.uniform(0.2, 1) / max(float(light.sum()), 1e-12))
 
 
-def _contaminant(random: Generator, scene: Scene, recipe: Recipe) -> tuple[str, int, Image, Truth]:
+def _contaminant(random: Generator, scene: Scene, recipe: Mixture) -> tuple[str, int, Image, Truth]:
     """One stamp without a lens: (kind, label, light, truth)."""
     kind = str(random.choice(list(recipe.contaminants), p=list(recipe.contaminants.values())))
     seeing, grid = scene.conditions.seeing, scene.grid
