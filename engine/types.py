@@ -201,7 +201,8 @@ class ScanRequest:
     """All a scan needs, frozen when it is asked for.
 
     ``model`` is a name of the library or a folder; ``min_score`` keeps only candidates of at least this calibrated
-    score; ``threshold`` is the detection threshold in units of the background sigma.
+    score; ``threshold`` is the detection threshold in units of the background sigma. ``detector`` says where stamps
+    are cut: at "sources", at the peaks of the dense network ``heatmap_model`` ("heatmap"), or at "both".
     """
 
     mosaic: Mosaic
@@ -210,6 +211,8 @@ class ScanRequest:
     threshold: float = 1.5
     tile: int = 1024
     overlap: int = 128
+    detector: str = "sources"
+    heatmap_model: str = "heatmap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def scan(
     model: Model = "finder",
     pixel_scale: PixelScale = None,
     min_score: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Keep only scores from here.")] = 0.0,
+    detector: Annotated[str, typer.Option(help="Where to look: sources, heatmap or both.")] = "sources",
+    heatmap_model: Annotated[str, typer.Option(metavar="NAME", help="The dense network of the heatmap.")] = "heatmap",
     quiet: Quiet = False,
 ) -> None:
     """Scan a mosaic for lenses and write the candidates, best first."""
@@ -52,7 +54,7 @@ def scan(
     check_out(out, files)
     names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
     mosaic = open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
-    request = ScanRequest(mosaic, model=model, min_score=min_score)
+    request = ScanRequest(mosaic, model=model, min_score=min_score, detector=detector, heatmap_model=heatmap_model)
     remark(mosaic.notes, quiet)
     project = Project.temporary()
     try:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue.identity import match_radius
+from engine.detect.heatmap import HeatmapSearch, heatmap_search, joined, measured_peaks
 from engine.detect.objects import Objects
 from engine.detect.scoring import Scorer, bands_for, look
 from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
@@ -63,12 +64,13 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
         bands_for(load_card(model_folder(request.model)), request.mosaic)  # before the seconds that torch takes
         classifier = load_classifier(request.model)
     bands = bands_for(classifier.card, request.mosaic)
+    dense = heatmap_search(request)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))
     objects = Objects(request.mosaic, classifier.card)
     found = kept = 0
     for number, core in enumerate(tiles):
         start = number * _UNITS
-        tile = Tile(request, core, classifier.card)
+        tile = Tile(request, core, classifier.card, dense)
         for share in tile.search():
             yield Step(
                 start + int(_SEARCH * share * _UNITS), total, note=f"Tile {number + 1} of {len(tiles)}: searching"
@@ -101,8 +103,8 @@ class Pace:
 class Tile:
     """One tile: its pixels in memory with a border for stamps, and its sources in mosaic pixels."""
 
-    def __init__(self, request: ScanRequest, core: Core, card: ModelCard) -> None:
-        self.request, self.core = request, core
+    def __init__(self, request: ScanRequest, core: Core, card: ModelCard, dense: HeatmapSearch | None = None) -> None:
+        self.request, self.core, self.dense = request, core, dense
         native = request.mosaic.pixel_scale or card.pixel_scales[0]
         reach = int(0.5 * card.size * max(card.pixel_scales) / native + MARGIN) + 4
         self.border = max(request.overlap, min(reach, _LARGEST_BORDER))
@@ -118,7 +120,10 @@ class Tile:
         y0, y1, x0, x1 = grown(self.core, self.request.overlap, self.mosaic.shape)
         image, light = detection_image(pixels[:, y0 - held[0] : y1 - held[0], x0 - held[2] : x1 - held[2]])
         yield 0.3
-        found = extract_sources(image, threshold=self.request.threshold)
+        if self.request.detector == "heatmap":
+            found = self.sources
+        else:
+            found = extract_sources(image, threshold=self.request.threshold)
         x, y = found["x"] + x0, found["y"] + y0
         top, bottom, left, right = self.core
         inside = (y >= top - MARGIN) & (y < bottom + MARGIN) & (x >= left - MARGIN) & (x < right + MARGIN)
@@ -129,6 +134,11 @@ class Tile:
             parts.append(measure_sources(found[start : start + _MEASURED_AT_ONCE], image, light))
             yield 0.6 + 0.4 * start / len(found)
         self.sources = np.concatenate(parts)
+        if self.dense is not None:
+            for share in self.dense.search(self.core):
+                yield 0.9 + 0.1 * share
+            peaks = measured_peaks(self.dense.within(self.core) - (x0, y0), image, light)
+            self.sources = joined(self.sources, peaks, match_radius(self.mosaic))
         self.sources["x"] += x0
         self.sources["y"] += y0
 

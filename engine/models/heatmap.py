@@ -25,7 +25,7 @@ from engine.errors import ModelError
 from engine.models.build import unknown_architecture
 from engine.models.card import load_card
 from engine.models.library import model_folder
-from engine.models.local_sky import prepare_region
+from engine.models.local_sky import CELL, prepare_region
 from engine.models.predict import read_weights
 from engine.types import FloatArray, ModelCard
 
@@ -82,6 +82,34 @@ class HeatmapNetwork(nn.Module):
         with torch.autocast(found.device.type, enabled=False):
             outputs: Tensor = self.out(found.float())
         return outputs
+
+    def reach(self) -> int:
+        """How far from a cell, in pixels, what it sees can lie: a bound, of convolutions and pools one after another.
+
+        Returned as a multiple of ``multiple``, so that a border of this width can be cut off a region.
+        """
+        total, image = 0.0, 8 * self.multiple
+
+        def add(module: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+            nonlocal total
+            size: Any = getattr(module, "kernel_size", 1)
+            dilation: Any = getattr(module, "dilation", 1)
+            width, spread = (value if isinstance(value, int) else max(value) for value in (size, dilation))
+            total += (width // 2) * spread * image / inputs[0].shape[-1]
+
+        kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+        hooks = [part.register_forward_hook(add) for part in self.modules() if isinstance(part, kinds)]
+        weight = next(self.parameters())
+        channels = next(part.in_channels for part in self.modules() if isinstance(part, nn.Conv2d))
+        training = self.training
+        try:
+            with torch.no_grad():
+                self.eval()(torch.zeros(1, channels, image, image, device=weight.device))
+        finally:
+            self.train(training)
+            for hook in hooks:
+                hook.remove()
+        return math.ceil((total + self.multiple) / self.multiple) * self.multiple  # and upsampling's own step
 
 
 def build_heatmap(architecture: str, *, in_channels: int, stride: int = STRIDE, width: int = 32) -> HeatmapNetwork:
@@ -155,21 +183,40 @@ def find_peaks(outputs: FloatArray, *, stride: int, lowest: float, most: int | N
 
 
 class HeatmapDetector:
-    """A trained dense network with its card, on a device."""
+    """A trained dense network with its card, on a device.
+
+    ``border`` is how many pixels of the model around a region are needed for its peaks to be those of the whole: what
+    the network sees, and the cells of sky around that.
+    """
 
     def __init__(self, card: ModelCard, network: HeatmapNetwork, device: torch.device) -> None:
         self.card = card
         self.network = network.to(device).eval()
         self.device = device
 
-    @property
-    def multiple(self) -> int:
-        """What the sides of a region must be multiples of, in pixels of the model."""
-        return self.network.multiple
+        self.reach = self.network.reach()
+        self.border = (math.ceil(self.reach / CELL) + 1) * CELL
 
-    def prepared(self, pixels: FloatArray) -> FloatArray:
-        """What the network sees of a region (band, y, x), before its border is cut off: (channel, y, x)."""
-        return prepare_region(pixels, self.card.channels)
+    def find(self, pixels: FloatArray, *, lowest: float | None = None) -> Peaks:
+        """Peaks of a region of a mosaic at the model's pixel scale, best first, but those near its border.
+
+        Parameters
+        ----------
+        pixels : (band, ny, nx), NaN where there are no data; sides are multiples of CELL, and the region begins at a
+            corner of the grid of cells. What lies within ``border`` of the edges is seen, but no peaks are kept there
+        lowest : least logit; the threshold of the card when None
+        """
+        cut = self.border - self.reach
+        prepared = prepare_region(pixels, self.card.channels)
+        ny, nx = prepared.shape[1:]
+        outputs = self.outputs(prepared[:, cut : ny - cut, cut : nx - cut])
+        least = self.card.calibration["threshold"] if lowest is None else lowest
+        found = find_peaks(outputs, stride=self.network.stride, lowest=least)
+        xy = found.xy + cut
+        x, y = xy.T
+        edge = self.border - 0.5
+        inside = (x >= edge) & (x < nx - self.border - 0.5) & (y >= edge) & (y < ny - self.border - 0.5)
+        return Peaks(xy[inside], found.logit[inside])
 
     def outputs(self, prepared: FloatArray) -> FloatArray:
         """Outputs (3, y / stride, x / stride) of a prepared region (channel, y, x)."""

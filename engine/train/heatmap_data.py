@@ -98,7 +98,7 @@ def open_patch_set(paths: Sequence[Path | str]) -> PatchSet:
 
 def _read(path: Path) -> PatchSet:
     if not is_patch_set(path):
-        raise DataError(f"{path} is not a set of patches: make one with 'deeplense simulate field'")
+        raise DataError(f"{path} is not a set of patches: make one with 'deeplense patches'")
     with h5py.File(path) as file:
         images, table = file["images"], file["lenses"]
         if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != images.shape[3]:
