@@ -78,11 +78,14 @@ def train(
 ) -> None:
     """Train a lens finder; writes model.json and model.safetensors, and resumes exactly."""
     chosen = {key: value for key, value in locals().items() if key not in {"datasets", "quiet", "name"}}
+    from engine.train.heatmap import train_heatmap
+    from engine.train.heatmap_data import is_patch_set
     from engine.train.loop import TrainRequest
     from engine.train.loop import train as train_job
 
     request = TrainRequest(tuple(datasets), name=name or out.resolve().name, **chosen)
-    follow(train_job(request), f"Training {request.name}", quiet)
+    job = train_heatmap if is_patch_set(datasets[0]) else train_job
+    follow(job(request), f"Training {request.name}", quiet)
 
 
 @app.command()
