@@ -1,0 +1,1 @@
+"""Readers of labelled images as they are published, into training sets."""
