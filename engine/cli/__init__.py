@@ -6,7 +6,7 @@ standard error when that is a terminal. Commands import what they need when they
 
 from __future__ import annotations
 
-from engine.cli import learning, patches, sky  # noqa: F401  (they add their commands to the application)
+from engine.cli import labelled, learning, patches, sky  # noqa: F401  (they add their commands to the application)
 from engine.cli.program import app
 
 main = app
