@@ -54,14 +54,24 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1)] = 128,
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
     optimizer: Annotated[str, typer.Option(help="A timm optimizer.")] = "adamw",
-    scheduler: Annotated[str, typer.Option(help="cosine, poly, tanh, step or none.")] = "cosine",
+    scheduler: Annotated[str, typer.Option(help="cosine, poly, tanh, step, multistep or none.")] = "cosine",
     weight_decay: Annotated[float, typer.Option()] = 0.02,
-    loss: Annotated[str, typer.Option()] = "cross_entropy",
+    loss: Annotated[
+        str, typer.Option(help="cross_entropy, focal, or a class of torch.nn or timm.loss.")
+    ] = "cross_entropy",
     label_smoothing: Annotated[float, typer.Option()] = 0.0,
     drop_rate: Annotated[float, typer.Option(help="Dropout before the head.")] = 0.0,
     ema_decay: Annotated[float | None, typer.Option(help="Use a moving average of the weights.")] = None,
     noise: Annotated[float, typer.Option(help="Noise added to prepared stamps.")] = 0.0,
-    balance: Annotated[bool, typer.Option("--balance", help="Weigh the classes alike.")] = False,
+    balance: Annotated[str, typer.Option(help="none, weights (in the loss) or sampler (drawn alike).")] = "none",
+    shift: Annotated[int, typer.Option(min=0, metavar="PIXELS", help="Move stamps by up to so many pixels.")] = 0,
+    patience: Annotated[
+        int | None, typer.Option(min=1, metavar="EPOCHS", help="Stop after so many without gain.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PART.NAME=VALUE", help="Argument of loss, optimizer, scheduler."),
+    ] = None,
     prior: Annotated[float | None, typer.Option(help="Fraction of lenses to expect in use.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     split_seed: Annotated[int, typer.Option(help="Draws the validation and test parts.")] = 0,

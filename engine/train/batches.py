@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from engine.errors import DataError
 from engine.models import preprocess
@@ -88,12 +89,24 @@ class Examples:
         return stamps, self.label[chosen.to(self.device)]
 
 
-def augmented(stamps: Tensor, generator: torch.Generator, noise: float = 0.0) -> Tensor:
-    """The stamps in mixed views, each eighth of the batch in one; ``noise`` adds up to that sigma, drawn per stamp."""
+def augmented(stamps: Tensor, generator: torch.Generator, noise: float = 0.0, shift: int = 0) -> Tensor:
+    """The stamps in mixed views, each eighth of the batch in one.
+
+    ``noise`` adds up to that sigma, drawn per stamp. ``shift`` moves each stamp by a whole number of pixels drawn up
+    to it, all scales alike, with zeros (no data) where it leaves; the residual channel moves with what it was made
+    from, so it is the residual about the galaxy and not about the middle of the moved stamp.
+    """
     numbers = torch.randperm(8, generator=generator).tolist()
     mixed = torch.cat([view(part, number) for part, number in zip(stamps.chunk(8), numbers, strict=False)])
     if noise > 0:
         sigma = noise * torch.rand((len(mixed), 1, 1, 1, 1), generator=generator)
         grain = torch.randn(mixed.shape, generator=generator)
         mixed = mixed + (sigma * grain).to(mixed.device)
-    return mixed
+    return _shifted(mixed, generator, shift) if shift else mixed
+
+
+def _shifted(stamps: Tensor, generator: torch.Generator, most: int) -> Tensor:
+    size = stamps.shape[-1]
+    moves = torch.randint(2 * most + 1, (len(stamps), 2), generator=generator).tolist()
+    padded = functional.pad(stamps, (most, most, most, most))
+    return torch.stack([one[..., y : y + size, x : x + size] for one, (y, x) in zip(padded, moves, strict=True)])

@@ -35,7 +35,7 @@ from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
     *("loss", "label_smoothing", "drop_rate", "balance", "prior", "pretrained", "bands"),
-    *("validation", "test"),
+    *("validation", "test", "shift", "patience", "settings"),
 )
 _PART = 0.1  # of the scenes for validation, and for the test
 _LOWEST = -6.0  # logit of the peaks that are judged

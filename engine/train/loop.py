@@ -32,6 +32,7 @@ from engine.train.data import PARTS, TrainingSet, open_training_set, split
 from engine.train.judge import Court, data_named, settle, write_model
 from engine.train.losses import Loss, make_loss
 from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
+from engine.train.settings import arguments
 from engine.types import Step
 
 __all__ = ["BEST", "CHECKPOINT", "TrainRequest", "train"]
@@ -91,6 +92,12 @@ class _Run:
     def best(self) -> int:
         """Index of the epoch that ranked the validation part best; between equals, the one of lower loss."""
         return max(range(len(self.history)), key=lambda k: (self.history[k]["auc"], -self.history[k]["loss"]))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last epochs, as many as the patience, ranked the validation part no better."""
+        patience = self.request.patience
+        return patience is not None and bool(self.history) and len(self.history) - 1 - self.best >= patience
 
 
 def train(request: TrainRequest) -> Iterator[Step]:
@@ -153,8 +160,9 @@ def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Ste
     if saved is not None:
         _resume(run, saved)
         progress.done += run.epoch * every
-    while run.epoch < request.epochs:
+    while run.epoch < request.epochs and not run.exhausted:
         yield from _epoch(run)
+    progress.done += (request.epochs - run.epoch) * every
     progress.note = "Testing"
     run.judged.load_state_dict(load_file(request.out / BEST))
     found = yield from progress.through(settle(run.judged, court, prior=request.prior, half=request.half_weights))
@@ -196,9 +204,7 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
             raise ModelError(f"{message}: give its architecture, channels and scales") from error
     network = network.to(examples.device)
     batches = max(1, round(len(court.parts["train"]) / request.batch_size))
-    optimizer = create_optimizer_v2(
-        network, opt=request.optimizer, lr=request.learning_rate, weight_decay=request.weight_decay
-    )
+    optimizer = make_optimizer(request, network)
     counts = np.bincount(data.label[court.parts["train"]], minlength=len(data.classes))
     balanced = torch.from_numpy(counts.sum() / (len(counts) * counts)).float().to(examples.device)
     return _Run(
@@ -209,27 +215,56 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
         optimizer=optimizer,
         scheduler=make_scheduler(request, optimizer, batches),
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
-        loss_of=make_loss(request.loss, classes=len(data.classes), label_smoothing=request.label_smoothing),
-        weight=balanced if request.balance else None,
+        loss_of=make_loss(
+            request.loss,
+            classes=len(data.classes),
+            label_smoothing=request.label_smoothing,
+            arguments=arguments(request.settings, "loss"),
+        ),
+        weight=balanced if request.balance == "weights" else None,
         batches=batches,
     )
+
+
+def make_optimizer(request: TrainRequest, network: nn.Module) -> torch.optim.Optimizer:
+    """timm's optimiser of that name, with its arguments from the settings.
+
+    Raises
+    ------
+    ModelError
+        Arguments that it does not take.
+    """
+    given = arguments(request.settings, "optimizer")
+    try:
+        return create_optimizer_v2(
+            network, opt=request.optimizer, lr=request.learning_rate, weight_decay=request.weight_decay, **given
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ModelError(f"{request.optimizer} cannot be made with {given} ({error}): change its settings") from error
 
 
 def make_scheduler(request: TrainRequest, optimizer: torch.optim.Optimizer, batches: int) -> Any:
     """timm's scheduler of the learning rate, stepped once a batch; None for "none"."""
     if request.scheduler == "none":
         return None
-    scheduler, _ = create_scheduler_v2(
-        optimizer,
-        sched=request.scheduler,
-        num_epochs=request.epochs,
-        decay_epochs=max(1, request.epochs // 3),
-        warmup_epochs=request.warmup_epochs,  # type: ignore[arg-type, unused-ignore]  # counted in batches, so a fraction is fine
-        warmup_lr=0.01 * request.learning_rate,
-        min_lr=1e-3 * request.learning_rate,
-        step_on_epochs=False,
-        updates_per_epoch=batches,
-    )
+    given = arguments(request.settings, "scheduler")
+    settings: dict[str, Any] = {
+        "decay_epochs": max(1, request.epochs // 3),
+        "warmup_lr": 0.01 * request.learning_rate,
+        "min_lr": 1e-3 * request.learning_rate,
+    }
+    try:
+        scheduler, _ = create_scheduler_v2(
+            optimizer,
+            sched=request.scheduler,
+            num_epochs=request.epochs,
+            warmup_epochs=request.warmup_epochs,  # type: ignore[arg-type, unused-ignore]  # counted in batches, so a fraction is fine
+            step_on_epochs=False,
+            updates_per_epoch=batches,
+            **(settings | given),
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ModelError(f"{request.scheduler} cannot be made with {given} ({error}): change its settings") from error
     return scheduler
 
 
@@ -241,9 +276,26 @@ def _resume(run: _Run, saved: Any) -> None:
     run.epoch, run.history = saved["epoch"], saved["history"]
 
 
+def epoch_order(
+    part: NDArray[np.int64], label: NDArray[np.int64], request: TrainRequest, epoch: int
+) -> NDArray[np.int64]:
+    """The examples of one epoch in order: each once, or with the sampler drawn anew so that all classes are alike.
+
+    It depends on seed and epoch alone, so a resumed training needs no other state.
+    """
+    random = np.random.default_rng((request.seed, epoch))
+    if request.balance != "sampler":
+        return random.permutation(part)
+    members = [part[label[part] == value] for value in np.unique(label[part])]
+    share = -(-len(part) // len(members))
+    # A class is gone through as a whole before any of it comes again.
+    drawn = [np.concatenate([random.permutation(m) for _ in range(-(-share // len(m)))])[:share] for m in members]
+    return random.permutation(np.concatenate(drawn))[: len(part)]
+
+
 def _epoch(run: _Run) -> Iterator[Step]:
     request, number, started = run.request, run.epoch, time.monotonic()
-    order = np.random.default_rng((request.seed, number)).permutation(run.court.parts["train"])
+    order = epoch_order(run.court.parts["train"], run.court.data.label, request, number)
     losses: list[float] = []
     for index, chosen in enumerate(np.array_split(order, run.batches)):
         update = number * run.batches + index
@@ -282,7 +334,7 @@ def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
     torch.manual_seed(seed)
     run.network.train()
     stamps, label = run.court.examples.batch(chosen)
-    stamps = augmented(stamps, torch.Generator().manual_seed(seed), run.request.noise)
+    stamps = augmented(stamps, torch.Generator().manual_seed(seed), run.request.noise, run.request.shift)
     with run.court.autocast():
         logits = run.network(stamps)
     return run.loss_of(logits, label, run.weight)

@@ -1,34 +1,69 @@
-"""Losses by name, each a mean over the examples of a batch."""
+"""Losses by name, each a mean over the examples of a batch: two of our own, those of torch and those of timm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import timm.loss
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.errors import ModelError
+from engine.train.settings import take_only, unknown
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
+LOSSES = {"cross_entropy": 0.0, "focal": 2.0}
+"""The losses of our own and their gamma."""
 
-def make_loss(name: str, *, classes: int, label_smoothing: float = 0.0) -> Loss:
+# By what they compare the logits with: the number of the class, or a row that is 1 for it and 0 for the others.
+_OF_INDEX = ("CrossEntropyLoss", "MultiMarginLoss", "LabelSmoothingCrossEntropy", "AsymmetricLossSingleLabel")
+_OF_ROW = ("BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftTargetCrossEntropy", "AsymmetricLossMultiLabel")
+CLASS_LOSSES = (*LOSSES, *_OF_INDEX, *_OF_ROW)
+_SET_HERE = ("reduction", "size_average", "reduce", "weight")
+
+
+def make_loss(
+    name: str, *, classes: int, label_smoothing: float = 0.0, arguments: Mapping[str, Any] | None = None
+) -> Loss:
     """The loss of that name: ``loss(logits (n, outputs), label (n,), class weights or None)``.
 
-    ``cross_entropy`` works for any number of classes (binary cross-entropy for two); ``focal`` is Lin et al. 2017
-    with gamma 2, which turns from what is already learned to what is not.
+    ``cross_entropy`` works for any number of classes (binary cross-entropy for two); ``focal`` is Lin et al. 2017,
+    which turns from what is already learned to what is not (``gamma``, 2). Others are classes of torch.nn and
+    timm.loss by their names; ``arguments`` are theirs.
 
     Raises
     ------
     ModelError
-        Unknown loss, or a smoothing outside 0..1.
+        Unknown loss or argument, or a smoothing outside 0..1 or that the loss does not know.
     """
-    if name not in LOSSES:
-        raise ModelError(f"unknown loss {name!r}: choose one of {', '.join(LOSSES)}")
+    given = dict(arguments or {})
+    if name not in CLASS_LOSSES:
+        raise unknown("loss", name, CLASS_LOSSES)
     if not 0.0 <= label_smoothing < 1.0:
         raise ModelError(f"label smoothing is a fraction from 0 to below 1, not {label_smoothing}: change it")
-    gamma = LOSSES[name]
+    if name in LOSSES:
+        return _own(name, classes, label_smoothing, given)
+    kind = getattr(timm.loss, name, None) or getattr(nn, name)
+    if label_smoothing:
+        smoothing = [key for key in ("label_smoothing", "smoothing") if key in inspect.signature(kind).parameters]
+        if not smoothing:
+            raise ModelError(f"{name} knows no label smoothing: leave it out, or choose another loss")
+        given.setdefault(smoothing[0], label_smoothing)
+    return _of_library(name, kind, classes, given)
+
+
+def _own(name: str, classes: int, label_smoothing: float, given: dict[str, Any]) -> Loss:
+    known = {"gamma": LOSSES[name]} if LOSSES[name] else {}
+    for key in given:
+        if key not in known:
+            raise ModelError(f"{name} takes no {key!r}: it takes {', '.join(known) or 'no arguments'}")
+    gamma = (known | given).get("gamma", 0.0)
+    if not isinstance(gamma, int | float) or gamma < 0:
+        raise ModelError(f"gamma of the loss {name} is a number from 0, not {gamma!r}: change it")
 
     def loss(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
         logits = logits.float()
@@ -44,4 +79,29 @@ def make_loss(name: str, *, classes: int, label_smoothing: float = 0.0) -> Loss:
     return loss
 
 
-LOSSES = {"cross_entropy": 0.0, "focal": 2.0}
+def _of_library(name: str, kind: Callable[..., Any], classes: int, given: dict[str, Any]) -> Loss:
+    take_only(given, kind, name, _SET_HERE)
+    apart = "reduction" in inspect.signature(kind).parameters
+    try:
+        module = kind(**given, reduction="none") if apart else kind(**given)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ModelError(f"{name} cannot be made with {given} ({error}): change its arguments") from error
+
+    def loss(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        logits, target = logits.float(), label
+        single = logits.shape[1] == 1
+        if name in _OF_ROW and name != "SoftTargetCrossEntropy":
+            target = label[:, None].float() if single else functional.one_hot(label, classes).float()
+        elif single:
+            logits = functional.pad(logits, (1, 0))
+        if name == "SoftTargetCrossEntropy":
+            target = functional.one_hot(label, classes).float()
+        value = torch.as_tensor(module(logits, target))
+        if weight is None:
+            return value.mean()
+        if not value.ndim:
+            raise ModelError(f"{name} takes no class weights: balance with the sampler, or choose another loss")
+        each = value.flatten(1).mean(1) if value.ndim > 1 else value
+        return (each * weight[label]).sum() / weight[label].sum()
+
+    return loss

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from timm.optim import list_optimizers  # type: ignore[attr-defined, unused-ignore]
+from timm.optim import get_optimizer_class, list_optimizers  # type: ignore[attr-defined, unused-ignore]
+from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined, unused-ignore]
 
 from engine.errors import DataError, ModelError
 from engine.models.card import CARD
 from engine.train.data import ANY, Source
 from engine.train.losses import make_loss
+from engine.train.settings import arguments, take_only, unknown
 
-SCHEDULERS = ("cosine", "poly", "tanh", "step", "none")
+SCHEDULERS = ("cosine", "poly", "tanh", "step", "multistep", "none")
+BALANCES = ("none", "weights", "sampler")
 PRECISIONS = ("auto", "float32", "bfloat16")
 IMAGENET = "imagenet"
 
@@ -26,8 +29,10 @@ class TrainRequest:
     ``bands`` is ("any",) for a model of one band, whichever, or () for one of all the set's bands together;
     ``pretrained`` is a local timm checkpoint, or "imagenet"; ``start`` a model folder whose weights training goes on
     from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
-    ``balance`` weighs the classes alike; ``prior`` is the fraction of lenses to expect in use (None: as in the
-    training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
+    ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
+    of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was
+    ranked no better for so many epochs; ``shift`` moves stamps by up to so many pixels;
+    ``prior`` is the fraction of lenses to expect in use (None: as in the training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
     """
 
     data: tuple[Path, ...]
@@ -52,7 +57,10 @@ class TrainRequest:
     bands: tuple[str, ...] = ANY
     channels: tuple[str, ...] = ("stretch", "residual")
     noise: float = 0.0
-    balance: bool = False
+    balance: str = "none"
+    shift: int = 0
+    patience: int | None = None
+    settings: tuple[str, ...] = ()
     pretrained: Path | str | None = None
     start: Path | None = None
     device: str | None = None
@@ -82,12 +90,12 @@ def check(request: TrainRequest) -> None:
     ModelError, DataError
         A setting that does not fit, or a folder that already holds a model.
     """
-    for name, values in {"scheduler": SCHEDULERS, "precision": PRECISIONS}.items():
+    for name, values in {"scheduler": SCHEDULERS, "precision": PRECISIONS, "balance": BALANCES}.items():
         if getattr(request, name) not in values:
-            raise ModelError(f"unknown {name} {getattr(request, name)!r}: choose one of {', '.join(values)}")
-    if request.optimizer not in list_optimizers():
-        raise ModelError(f"unknown optimiser {request.optimizer!r}: give a name of timm's, such as adamw, sgd or lion")
-    make_loss(request.loss, classes=2, label_smoothing=request.label_smoothing)
+            raise unknown(name, getattr(request, name), values)
+    _check_settings(request)
+    if request.shift < 0 or (request.patience is not None and request.patience < 1):
+        raise ModelError("a shift is 0 pixels or more and a patience at least 1 epoch: change them")
     if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:
         raise ModelError("at least 1 epoch, a batch of at least 2 and a learning rate above 0 are needed: change them")
     if min(request.validation, request.test) <= 0 or request.validation + request.test >= 1:
@@ -98,6 +106,18 @@ def check(request: TrainRequest) -> None:
         raise ModelError("start from pretrained weights or from a model, not from both: leave one out")
     if (request.out / CARD).exists() and not request.resume:
         raise ModelError(f"{request.out} already holds a trained model: name another folder, or resume")
+
+
+def _check_settings(request: TrainRequest) -> None:
+    """Refuse names and arguments of loss, optimiser and scheduler that are not known."""
+    if request.optimizer not in list_optimizers():
+        raise unknown("optimiser", request.optimizer, map(str, list_optimizers()))
+    given = {section: arguments(request.settings, section) for section in ("loss", "optimizer", "scheduler")}
+    make_loss(request.loss, classes=2, label_smoothing=request.label_smoothing, arguments=given["loss"])
+    kind = get_optimizer_class(request.optimizer, bind_defaults=False)
+    take_only(given["optimizer"], kind, f"the optimiser {request.optimizer}", ("params", "lr", "weight_decay"))
+    reserved = ("optimizer", "sched", "num_epochs", "warmup_epochs", "step_on_epochs", "updates_per_epoch")
+    take_only(given["scheduler"], create_scheduler_v2, "a scheduler", reserved)
 
 
 def fingerprint(request: TrainRequest, data: Source) -> dict[str, Any]:

@@ -346,7 +346,7 @@ def test_three_classes_and_named_bands(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["label"][...] = file["truth/group"][()] % 3
         file["label"].attrs["classes"] = ["none", "cdm", "axion"]
-    asked = request(path, tmp_path / "three", bands=(), task="substructure", loss="focal", balance=True, epochs=1)
+    asked = request(path, tmp_path / "three", bands=(), task="substructure", loss="focal", balance="weights", epochs=1)
     card = finish(asked)
     assert (card.bands, card.classes, card.calibration) == (("g", "r"), ("none", "cdm", "axion"), {})
     assert {"auc", "auc_micro", "accuracy"} <= set(card.metrics)
@@ -382,7 +382,7 @@ def test_members_join_into_a_committee(trained: tuple[TrainRequest, list[Step]],
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"optimizer": "adamz"}, "unknown optimiser"),
+        ({"optimizer": "adamz"}, "did you mean adam"),
         ({"scheduler": "plateau"}, "unknown scheduler"),
         ({"loss": "hinge"}, "unknown loss"),
         ({"precision": "int8"}, "unknown precision"),
