@@ -24,6 +24,8 @@ from engine.types import FloatArray, Mosaic, Step
 CLASSES = ("not", "lens")
 FAINTEST_ARC = 12.0  # signal-to-noise below which nobody would call the stamp a lens
 SMOOTHEST = 0.3  # largest asymmetry of a lens galaxy
+SATURATED = 0.5  # of the brightest pixel of the mosaic: a core above it may be a saturated star's
+CLEAREST = 1.3  # Einstein radius over seeing from which people tell an arc from its galaxy
 _TILE, _OVERLAP = 1024, 64
 _TRIES = 12
 _COLUMNS = ("x", "y", "ra", "dec", "einstein_radius", "arc_snr", "contrast", "seeing", "galaxy_radius", "axis_ratio",
@@ -86,7 +88,7 @@ def survey(request: InjectRequest) -> Generator[Step, None, Field]:
             f'The pixels of {mosaic.name} ({scale:.2f}") are coarser than arcs: inject into a sharper image'
         )
     tiles, seen, parts = tile_cores(mosaic.shape, _TILE), Seen(match_radius(mosaic)), [np.empty(0, SOURCE)]
-    noises = []
+    noises, peaks = [], []
     for number, core in enumerate(tiles):
         yield Step(number, len(tiles), note="Finding galaxies")
         y0, y1, x0, x1 = grown(core, _OVERLAP, mosaic.shape)
@@ -96,6 +98,7 @@ def survey(request: InjectRequest) -> Generator[Step, None, Field]:
         found["x"] += x0
         found["y"] += y0
         noises.append([sigma_image(band)[2] for band in pixels])
+        peaks.append([float(np.max(band, initial=-np.inf, where=np.isfinite(band))) for band in pixels])
         inner = (found["x"] >= core[2]) & (found["x"] < core[3]) & (found["y"] >= core[0]) & (found["y"] < core[1])
         parts.append(seen.new(found[inner], core))
     yield Step(len(tiles), len(tiles), note="Measuring the PSF")
@@ -107,9 +110,8 @@ def survey(request: InjectRequest) -> Generator[Step, None, Field]:
     gain = np.full(len(noise), np.nan if request.gain is None else request.gain)
     telescope = Telescope(mosaic.bands, scale, spread, noise, gain)
     hosts = choose_hosts(sources, mosaic.shape, min(one.fwhm for one in spread), scale)
-    hosts = (
-        hosts[[asymmetry(*_profile(mosaic, host, telescope)) < SMOOTHEST for host in hosts]] if len(hosts) else hosts
-    )
+    brightest = np.max(peaks, axis=0)
+    hosts = hosts[np.array([_believable(mosaic, host, telescope, brightest) for host in hosts], bool)]
     if not len(hosts):
         raise DataError(
             f"No galaxy of {mosaic.name} could be a lens: none is bright, smooth, alone and larger than a star"
@@ -126,6 +128,15 @@ def _spread(request: InjectRequest, band: int, core: Core, scale: float) -> Poin
     if not sigma > 0:
         raise DataError(f"Band {request.mosaic.bands[band]} holds no data where the sources are: leave it out")
     return measure_point_spread(light, find_sources(image, threshold=3.0, light=light))
+
+
+def _believable(mosaic: Mosaic, host: np.void, telescope: Telescope, brightest: NDArray[np.float64]) -> bool:
+    """Whether a galaxy is smooth, and no saturated star: such stars reach what is the brightest pixel of the mosaic."""
+    column, row, reach = round(float(host["x"])), round(float(host["y"])), 8
+    core = mosaic.read(row - reach, row + reach + 1, column - reach, column + reach + 1)
+    if np.any(np.max(np.nan_to_num(core, nan=-np.inf), axis=(1, 2)) > SATURATED * brightest):
+        return False
+    return asymmetry(*_profile(mosaic, host, telescope)) < SMOOTHEST
 
 
 def _profile(mosaic: Mosaic, host: np.void, telescope: Telescope) -> tuple[FloatArray, float, float]:
@@ -170,10 +181,10 @@ def _draw_host(random: np.random.Generator, request: InjectRequest, sky: Field, 
     natural, seeing = sky.hosts["einstein_radius"], sky.telescope.seeing
     chosen = request.einstein_radius or ((0.6 * seeing, 5 * seeing) if evenly else None)
     if chosen is None:
-        seen = np.flatnonzero(natural > 0.9 * seeing)
+        seen = np.flatnonzero(natural > CLEAREST * seeing)
         host = sky.hosts[int(random.choice(seen if len(seen) else np.argsort(-natural)[:10]))]
         theta = float(host["einstein_radius"]) * np.exp(random.normal(0, SCATTER))
-        return host, max(theta, 1.1 * seeing)
+        return host, max(theta, CLEAREST * seeing)
     theta = float(np.exp(random.uniform(*np.log(chosen))))
     near = np.argsort(np.abs(np.log(natural / theta)), kind="stable")[: max(5, len(natural) // 5)]
     return sky.hosts[int(random.choice(near))], theta

@@ -20,8 +20,9 @@ from engine.simulate.psf import OVERSAMPLING, PointSpread
 from engine.simulate.sky import Generator, Grid, Image
 
 TYPICAL_RATIO, SCATTER = 0.8, 0.25  # Einstein over half-light radius of the median galaxy; spread in ln
-FAINTEST_CONTRAST = 0.15  # of the arc over the light in its place
+FAINTEST_CONTRAST = 0.25  # of the arc over the light in its place
 BRIGHTEST = 1.0  # flux of an arc over that of its galaxy, in the band in which the arc stands out best
+WIDEST = 5.0  # arcsec: more takes a cluster
 COARSEST = 0.9  # arcsec; larger pixels hide the arcs of galaxies
 _NEGLIGIBLE = 1e-3  # of the noise: where an arc ends
 WAVELENGTHS = {
@@ -91,7 +92,7 @@ def choose_hosts(
     if len(kept):
         flux = sources["flux"][kept]
         scale = TYPICAL_RATIO * np.median(hosts["radius"]) * np.sqrt(flux / np.median(flux))
-        hosts["einstein_radius"] = np.clip(scale, 0.4 * hosts["radius"], 2.5 * hosts["radius"])
+        hosts["einstein_radius"] = np.clip(scale, 0.4 * hosts["radius"], np.minimum(2.5 * hosts["radius"], WIDEST))
     return hosts
 
 

@@ -24,7 +24,8 @@ _MOST_STARS = 60
 class PointSpread:
     """``kernel`` (odd, odd) sums to 1, has OVERSAMPLING samples a pixel and includes the pixel's own blur.
 
-    ``fwhm`` is in pixels; ``stars`` says how many were stacked; ``note`` is empty, or tells what had to be assumed.
+    ``fwhm`` is the kernel's, in pixels; ``stars`` says how many were stacked; ``note`` is empty, or
+    tells what had to be assumed.
     """
 
     kernel: Image
