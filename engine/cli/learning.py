@@ -50,6 +50,11 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the model.")],
     name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
     architecture: Annotated[str, typer.Option(help="A timm model, or several joined by +.")] = "resnet18",
+    channels: Annotated[str, typer.Option(help="What the network sees: stretch, residual, linear, log.")] = (
+        "stretch,residual"
+    ),
+    together: Annotated[bool, typer.Option("--together", help="All bands of a stamp at once, not any one.")] = False,
+    task: Annotated[str, typer.Option(help="What the model is for, for the card.")] = "lens finding",
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 128,
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
@@ -86,8 +91,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a lens finder; writes model.json and model.safetensors, and resumes exactly."""
-    chosen = {key: value for key, value in locals().items() if key not in {"datasets", "quiet", "name"}}
+    """Train a lens finder or another classifier; writes model.json and model.safetensors, and resumes exactly."""
+    chosen = {key: value for key, value in locals().items() if key not in {"datasets", "quiet", "name", "together"}}
+    chosen |= {"settings": tuple(settings or ()), "channels": tuple(name.strip() for name in channels.split(","))}
+    if together:
+        chosen["bands"] = ()
     from engine.train.heatmap import train_heatmap
     from engine.train.heatmap_data import is_patch_set
     from engine.train.loop import TrainRequest

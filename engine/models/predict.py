@@ -86,6 +86,7 @@ class Classifier:
             lens = calibrated(logits[:, 0], self.card.calibration)
             found = np.stack([1 - lens, lens], 1)
         else:
+            logits = logits / self.card.calibration.get("temperature", 1.0)
             raised = np.exp(logits - logits.max(1, keepdims=True))
             found = raised / raised.sum(1, keepdims=True)
         found[~_seen(cutouts.pixels)] = np.nan

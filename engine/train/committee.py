@@ -124,7 +124,8 @@ def _networks(folders: Sequence[Path]) -> list[Network]:
         network, calibration = classifier.network, classifier.card.calibration
         for member in network.members if isinstance(network, Committee) else (network,):
             with torch.no_grad():
-                member.head.weight.mul_(calibration.get("slope", 1.0))
-                member.head.bias.mul_(calibration.get("slope", 1.0)).add_(calibration.get("intercept", 0.0))
+                slope = calibration.get("slope", 1.0 / calibration.get("temperature", 1.0))
+                member.head.weight.mul_(slope)
+                member.head.bias.mul_(slope).add_(calibration.get("intercept", 0.0))
             found.append(member)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import nn
 
 from engine.errors import ModelError
@@ -60,18 +61,19 @@ class Court:
         found = {"loss": float(loss_of(torch.from_numpy(logits), torch.from_numpy(label), None))}
         if classes == 2:
             return found | metrics.binary_metrics(label, sigmoid(logits[:, 0]))
-        return found | metrics.multiclass_metrics(label, torch.softmax(torch.from_numpy(logits), 1).numpy())
+        return found | metrics.multiclass_metrics(label, softmax(logits, 1), self.data.classes)
 
     def calibration(self, logits: Logits, prior: float | None) -> dict[str, float]:
-        """Calibration from the logits of the validation part; none for more than two classes."""
+        """Calibration from the logits of the validation part: Platt's for two classes, a temperature for more."""
+        label = self.data.label[self.parts["validation"]]
         if len(self.data.classes) != 2:
-            return {}
-        return metrics.fit_calibration(self.data.label[self.parts["validation"]], logits[:, 0], prior)
+            return {"temperature": metrics.fit_temperature(label, logits)}
+        return metrics.fit_calibration(label, logits[:, 0], prior)
 
     def verdict(self, logits: Logits, calibration: Mapping[str, float]) -> dict[str, float]:
         """Metrics of the test part by calibrated probabilities, with intervals and completeness."""
-        if not calibration:
-            return self.metrics("test", logits)
+        if "temperature" in calibration:
+            return self._verdict_of_many(logits / calibration["temperature"])
         chosen = self.parts["test"]
         label = self.data.label[chosen]
         # The test part holds as many lenses as the training set, not as the sky: it is judged at its own prior.
@@ -87,6 +89,14 @@ class Court:
             if column in self.data.truth:
                 bins = metrics.completeness(label, logits[:, 0], self.data.truth[column][chosen], edges)
                 found |= {f"completeness_{column}_{low:g}_{high:g}": value for (low, high), (value, _) in bins.items()}
+        return found
+
+    def _verdict_of_many(self, logits: Logits) -> dict[str, float]:
+        label, probability = self.data.label[self.parts["test"]], softmax(logits, 1)
+        found = self.metrics("test", logits)
+        intervals: dict[str, metrics.Metric] = {"auc": metrics.macro_auc, "accuracy": metrics.accuracy}
+        for name, metric in intervals.items():
+            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability)
         return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logsumexp
+from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from engine.errors import DataError
 
@@ -42,20 +43,55 @@ def binary_metrics(label: ArrayLike, probability: ArrayLike) -> dict[str, float]
     }
 
 
-def multiclass_metrics(label: ArrayLike, probability: ArrayLike) -> dict[str, float]:
-    """Macro (one against the rest) and micro AUC, macro AUPRC, accuracy; ``probability`` is (n, class)."""
+def multiclass_metrics(label: ArrayLike, probability: ArrayLike, classes: Sequence[str] = ()) -> dict[str, float]:
+    """Macro (one against the rest) and micro AUC and AUPRC, accuracy, calibration error, recall of each class.
+
+    ``probability`` is (n, class); ``classes`` names them, their numbers by default. ``confusion_A_B`` counts the
+    examples of class A that were taken for B.
+    """
     truth, chance = np.asarray(label, np.int64), np.asarray(probability, np.float64)
     if not np.isfinite(chance).all():
         raise DataError("some probabilities are not numbers: lower the learning rate and train again")
+    names = list(classes) or [str(number) for number in range(chance.shape[1])]
     hot = np.eye(chance.shape[1], dtype=np.int64)[truth]
     if len(np.unique(truth)) < chance.shape[1]:
         raise DataError("some classes have no examples in this part of the data: add examples of every class")
-    return {
+    said = chance.argmax(1)
+    found = {
         "auc": float(roc_auc_score(hot, chance, average="macro")),
         "auc_micro": float(roc_auc_score(hot, chance, average="micro")),
         "auprc": float(average_precision_score(hot, chance, average="macro")),
-        "accuracy": float(np.mean(chance.argmax(1) == truth)),
+        "auprc_micro": float(average_precision_score(hot, chance, average="micro")),
+        "accuracy": float(np.mean(said == truth)),
+        "ece": _calibration_error(said == truth, chance.max(1), 15),
     }
+    confusion = confusion_matrix(truth, said, labels=range(len(names)))
+    for row, name in enumerate(names):
+        found[f"recall_{name}"] = float(confusion[row, row] / confusion[row].sum())
+        found |= {f"confusion_{name}_{other}": float(confusion[row, column]) for column, other in enumerate(names)}
+    return found
+
+
+def macro_auc(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
+    """Mean over the classes of the AUC of one against the rest; ``probability`` is (n, class)."""
+    return float(roc_auc_score(np.eye(probability.shape[1], dtype=np.int64)[label], probability, average="macro"))
+
+
+def accuracy(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
+    """Fraction of examples whose most probable class, of (n, class), is the right one."""
+    return float(np.mean(probability.argmax(1) == label))
+
+
+def fit_temperature(label: ArrayLike, logits: ArrayLike) -> float:
+    """Temperature that makes softmax(logits / temperature) most likely (Guo et al. 2017); ``logits`` is (n, class)."""
+    truth, value = np.asarray(label, np.int64), np.asarray(logits, np.float64)
+
+    def loss(log_temperature: float) -> float:
+        scaled = value * np.exp(-log_temperature)
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]))
+
+    # Bounded: the logits of perfectly separated examples would be sharpened without end.
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded").x))
 
 
 def auc(label: ArrayLike, score: ArrayLike) -> float:
@@ -81,22 +117,26 @@ def tpr_with(label: ArrayLike, score: ArrayLike, false_positives: int) -> float:
 def expected_calibration_error(label: ArrayLike, probability: ArrayLike, bins: int = 15) -> float:
     """Mean distance between probability and frequency over equal bins of probability, weighted by their counts."""
     label, probability = _checked(label, probability)
+    return _calibration_error(label, probability, bins)
+
+
+def _calibration_error(happened: NDArray[Any], probability: NDArray[np.float64], bins: int) -> float:
     index = np.minimum((probability * bins).astype(int), bins - 1)
     counts = np.bincount(index, minlength=bins)
-    gap = np.bincount(index, label, bins) - np.bincount(index, probability, bins)
-    return float(np.abs(gap)[counts > 0].sum() / len(label))
+    gap = np.bincount(index, happened, bins) - np.bincount(index, probability, bins)
+    return float(np.abs(gap)[counts > 0].sum() / len(happened))
 
 
 def bootstrap(
     metric: Metric, label: ArrayLike, score: ArrayLike, *, repeats: int = 200, level: float = 0.9, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval that holds ``level`` of a metric's values over resampled examples (resamples of one class left out)."""
+    """Interval that holds ``level`` of a metric's values over resampled examples (those that lack a class left out)."""
     truth, value = _checked(label, score)
-    random = np.random.default_rng(seed)
+    random, kinds = np.random.default_rng(seed), len(np.unique(truth))
     found = []
     for _ in range(repeats):
         chosen = random.integers(0, len(truth), len(truth))
-        if truth[chosen].min() != truth[chosen].max():
+        if len(np.unique(truth[chosen])) == kinds:
             found.append(metric(truth[chosen], value[chosen]))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -32,7 +32,8 @@ class TrainRequest:
     ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
     of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was
     ranked no better for so many epochs; ``shift`` moves stamps by up to so many pixels;
-    ``prior`` is the fraction of lenses to expect in use (None: as in the training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
+    ``prior`` is the fraction of lenses to expect in use (None: as in the training set);
+    ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
     """
 
     data: tuple[Path, ...]

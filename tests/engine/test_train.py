@@ -348,8 +348,11 @@ def test_three_classes_and_named_bands(tmp_path: Path) -> None:
         file["label"].attrs["classes"] = ["none", "cdm", "axion"]
     asked = request(path, tmp_path / "three", bands=(), task="substructure", loss="focal", balance="weights", epochs=1)
     card = finish(asked)
-    assert (card.bands, card.classes, card.calibration) == (("g", "r"), ("none", "cdm", "axion"), {})
-    assert {"auc", "auc_micro", "accuracy"} <= set(card.metrics)
+    assert (card.bands, card.classes) == (("g", "r"), ("none", "cdm", "axion"))
+    assert card.calibration["temperature"] > 0
+    assert {"auc", "auc_low", "auc_micro", "auprc", "accuracy", "ece", "recall_cdm"} <= set(card.metrics)
+    counted = sum(value for name, value in card.metrics.items() if name.startswith("confusion_"))
+    assert counted == card.training["test_examples"]
     assert load_classifier(asked.out).card == card
 
 
