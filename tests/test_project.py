@@ -12,7 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"pyside6-essentials": "pyside6", "torch": "pytorch", "astropy": "astropy-base"}
+CONDA_NAMES = {
+    "pyside6-essentials": "pyside6",
+    "torch": "pytorch",
+    "astropy": "astropy-base",
+    "matplotlib": "matplotlib-base",
+}
 
 
 def requirement(line: str) -> tuple[str, str]:

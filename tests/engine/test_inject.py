@@ -7,15 +7,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from engine.detect.completeness import Completeness, draw_completeness, measure_completeness
 from engine.detect.injection import InjectRequest, Painted, inject, paint_one, survey
 from engine.detect.sources import find_sources
 from engine.errors import DataError
+from engine.images.mosaic import open_mosaic
 from engine.simulate.psf import OVERSAMPLING, gaussian_point_spread, measure_point_spread
 from engine.simulate.sky import Conditions, convolve, point_spread_function
 from engine.train.data import open_training_set, split
 from engine.types import FloatArray, Mosaic
+from tests.conftest import sky_header
+from tests.engine.cli_parts import CommandLine, tiny_model
 from tests.engine.sky_parts import Brightness, gaussians, mosaic_of
 
 SCALE, SIGMA = 0.2, 1.6  # arcsec, and pixels of the PSF's Gaussian
@@ -187,3 +191,31 @@ def test_completeness_of_a_model_that_sees_brightness(sky: Mosaic, tmp_path: Pat
     assert len(measured.unpainted) > 30
     draw_completeness(measured, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_commands_write_a_set_and_a_measurement(
+    sky: Mosaic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deeplense, image, model = CommandLine(capsys), tmp_path / "sky.fits", tiny_model(tmp_path / "tiny")
+    pixels = sky.planes[1].read(0, sky.shape[0], 0, sky.shape[1])
+    fits.PrimaryHDU(pixels, sky_header(sky.shape, SCALE)).writeto(image)
+    made = deeplense("inject", image, "--out", tmp_path / "set.h5", "--count", 9, "--einstein-radius", 1.5, 2.5)
+    assert made.status == 0
+    with h5py.File(tmp_path / "set.h5") as file:
+        radius = file["truth/einstein_radius"][file["label"][()] == 1]
+        assert ((radius >= 1.5) & (radius <= 2.5)).all()
+        assert np.isfinite(file["truth/ra"][()]).all()
+    measured = deeplense("completeness", image, "--model", model, "--count", 10, "--out", tmp_path / "measured")
+    assert measured.status == 0
+    assert "of 10 arcs found" in measured.out
+    assert {path.name for path in (tmp_path / "measured").iterdir()} == {"completeness.ecsv", "completeness.png"}
+
+
+def test_a_real_survey_image_has_galaxies_to_paint_on(real_data: Path) -> None:
+    mosaic = open_mosaic([real_data / "fields" / f"cfhtls_w3_{band}.fits" for band in "gri"])
+    request = InjectRequest(mosaic)
+    field = finished(survey(request))
+    assert 0.6 < field.telescope.seeing < 1.1
+    made = [one for index in range(4) if (one := paint_one(request, field, index)) is not None]
+    assert made
+    assert all(one.arc.snr > 12 for one in made)
