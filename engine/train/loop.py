@@ -302,7 +302,7 @@ def _epoch(run: _Run) -> Iterator[Step]:
         loss = _forward(run, chosen, update)
         yield run.progress.step()
         losses.append(_backward(run, loss, update))
-        run.progress.note = f"Epoch {number + 1} of {request.epochs}: loss {np.mean(losses[-50:]):.4f}"
+        run.progress.note = _note(run, losses, started)
         yield run.progress.step(len(chosen))
     logits = yield from run.progress.through(run.court.logits(run.judged, "validation"))
     found = {
@@ -326,6 +326,15 @@ def _epoch(run: _Run) -> Iterator[Step]:
     }
     save_state(state, request.out / CHECKPOINT)
     yield run.progress.step(items=(found,))
+
+
+def _note(run: _Run, losses: list[float], started: float) -> str:
+    """Epoch, loss of the last batches, images a second, and what the validation part gave last."""
+    request, number = run.request, run.epoch
+    seen = len(losses) * len(run.court.parts["train"]) / run.batches
+    note = f"Epoch {number + 1} of {request.epochs}: loss {np.mean(losses[-50:]):.4f}"
+    note += f", {seen / max(time.monotonic() - started, 1e-9):.0f} images/s"
+    return note + (f", validation AUC {run.history[-1]['auc']:.4f}" if run.history else "")
 
 
 def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:

@@ -1,5 +1,8 @@
 """Losses, optimisers and schedulers by name with their arguments, sampling, shifts and early stop."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,3 +147,31 @@ def test_patience_stops_a_training_that_no_longer_gains(data: Path, tmp_path: Pa
     card = finish(replace(asked, settings=("scheduler.min_lr=0.0",)))
     assert len(card.history) < 6
     assert card.training["best_epoch"] == len(card.history) - 1
+
+
+def test_a_training_says_how_it_goes(data: Path, tmp_path: Path) -> None:
+    notes = [step.note for step in train(request(data, tmp_path / "run"))]
+    first, second = (next(note for note in reversed(notes) if f"Epoch {epoch} of 2" in note) for epoch in (1, 2))
+    assert "images/s" in first
+    assert "validation AUC" not in first
+    assert "validation AUC" in second
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_a_killed_training_resumes_to_the_bit(data: Path, tmp_path: Path) -> None:
+    """The process is killed, without any chance to clean up, in the middle of its second epoch."""
+    whole = request(data, tmp_path / "whole", ema_decay=0.9, shift=1)
+    finish(whole)
+    broken = replace(whole, out=tmp_path / "broken")
+    code = f"""
+import os, signal
+from pathlib import Path, PosixPath, WindowsPath
+from engine.train.loop import TrainRequest, train
+for step in train({broken!r}):
+    if "Epoch 2" in step.note:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    assert outcome.returncode == -signal.SIGKILL
+    finish(replace(broken, resume=True))
+    assert (whole.out / WEIGHTS).read_bytes() == (broken.out / WEIGHTS).read_bytes()
