@@ -80,12 +80,15 @@ class HeatmapSearch:
         return np.asarray(xy[inside])
 
     def _scan_tile(self, row: int, column: int) -> Positions:
-        border, size = self.detector.border, self.side + 2 * self.detector.border
-        corner = np.array([column, row]) * self.side - border
-        # The edges of the first pixel of the model are those of the mosaic's first.
-        centre = (corner + size / 2) * self.ratio - 0.5
-        scale = self.detector.card.pixel_scales[0]
-        pixels = cut(self.mosaic, centre[None], size=size, pixel_scales=(scale,)).pixels[0, 0]
+        size = self.side + 2 * self.detector.border
+        corner = np.array([column, row]) * self.side - self.detector.border
+        if self.ratio == 1:
+            pixels = self.mosaic.read(corner[1], corner[1] + size, corner[0], corner[0] + size)
+        else:
+            # The edges of the first pixel of the model are those of the mosaic's first.
+            centre = (corner + size / 2) * self.ratio - 0.5
+            scales = self.detector.card.pixel_scales[:1]
+            pixels = cut(self.mosaic, centre[None], size=size, pixel_scales=scales).pixels[0, 0]
         return np.asarray((corner + self.detector.find(pixels).xy + 0.5) * self.ratio - 0.5)
 
 

@@ -17,7 +17,7 @@ from engine.simulate.patches import COLUMNS, Patch, make_patches
 from engine.types import Step
 
 RECIPE, VERSION = "field", 1
-_SCENES = 8  # made by a worker at a time
+_SCENES = 4  # made by a worker at a time
 _LARGEST = 6.5e4  # of float16
 
 
@@ -100,7 +100,7 @@ def _in_order(make: Any, processes: int) -> Iterator[list[Patch]]:
         yield from map(make, starts)
         return
     with multiprocessing.get_context("spawn").Pool(processes, initializer=_one_thread) as pool:
-        pending: list[Any] = [pool.apply_async(make, (next(starts),)) for _ in range(4 * processes)]
+        pending: list[Any] = [pool.apply_async(make, (next(starts),)) for _ in range(2 * processes)]
         while True:
             pending.append(pool.apply_async(make, (next(starts),)))
             yield pending.pop(0).get()
