@@ -34,7 +34,7 @@ from engine.train.request import TrainRequest, check, fingerprint
 from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
-    *("loss", "label_smoothing", "drop_rate", "balance", "prior", "pretrained", "bands"),
+    *("loss", "label_smoothing", "drop_rate", "balance", "shift", "patience", "prior", "pretrained", "bands"),
     *("validation", "test", "shift", "patience", "settings"),
 )
 _PART = 0.1  # of the scenes for validation, and for the test
