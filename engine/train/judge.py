@@ -26,7 +26,10 @@ from engine.train.losses import Loss, make_loss
 from engine.types import ModelCard
 
 # Bins of the truth table in which the completeness on the test part is written, where it has these columns.
-COMPLETENESS = {"theta_e": (0.3, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0), "arc_snr": (0.0, 10.0, 20.0, 30.0, 50.0, 100.0, 1e9)}
+COMPLETENESS = {
+    "einstein_radius": (0.3, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0),
+    "arc_snr": (0.0, 10.0, 20.0, 30.0, 50.0, 100.0, 1e9),
+}
 _BATCH = 256
 Logits = NDArray[np.float64]
 

@@ -16,10 +16,12 @@ from safetensors.torch import load_file
 from engine.errors import DataError, ModelError
 from engine.models.card import WEIGHTS, file_sha256, load_card
 from engine.models.predict import load_classifier
+from engine.simulate import finder
 from engine.train.batches import Examples, augmented, prepare_all, prepared_path
 from engine.train.checkpoint import load_state, save_state
 from engine.train.committee import CommitteeRequest, form_committee
 from engine.train.data import open_training_set, split
+from engine.train.judge import COMPLETENESS
 from engine.train.loop import CHECKPOINT, TrainRequest, train
 from engine.train.losses import LOSSES, make_loss
 from engine.types import Cutouts, ModelCard, Step
@@ -41,7 +43,7 @@ def write_set(path: Path, count: int = 96, bands: Sequence[str] = ("r",), seed: 
         file["label"] = label
         file["label"].attrs["classes"] = ["not", "lens"]
         file["truth/group"] = np.arange(count) // 2 + 1000 * seed
-        file["truth/theta_e"] = np.where(label == 1, random.uniform(0.4, 2, count), np.nan)
+        file["truth/einstein_radius"] = np.where(label == 1, random.uniform(0.4, 2, count), np.nan)
         file["truth/kind"] = np.array(["ring"] * count, dtype="S4")
     return path
 
@@ -68,6 +70,10 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Train
     return asked, list(train(asked))
 
 
+def test_completeness_is_measured_in_the_columns_that_the_recipes_write() -> None:
+    assert set(COMPLETENESS) <= set(finder.TRUTH)
+
+
 # reading -------------------------------------------------------------------------------------------------------------
 
 
@@ -76,7 +82,7 @@ def test_a_training_set_is_read(data: Path) -> None:
     assert (len(found), found.bands, found.size, found.pixel_scales) == (96, ("any",), SIZE, SCALES)
     assert found.classes == ("not", "lens")
     assert found.recipe["recipe"] == {"name": "rings"}
-    assert set(found.truth) == {"group", "theta_e"}
+    assert set(found.truth) == {"group", "einstein_radius"}
     assert found.sha256 == (file_sha256(data),)
 
 
@@ -266,7 +272,7 @@ def test_a_training_learns_and_describes_itself(trained: tuple[TrainRequest, lis
     assert card == load_card(asked.out)
     assert card.metrics["auc"] > 0.9
     assert card.metrics["auc_low"] <= card.metrics["auc"] <= card.metrics["auc_high"]
-    assert any(name.startswith("completeness_theta_e") for name in card.metrics)
+    assert any(name.startswith("completeness_einstein_radius") for name in card.metrics)
     assert {"slope", "intercept", "prior_training"} < set(card.calibration)
     assert card.calibration["prior"] == 0.1
     assert [epoch["epoch"] for epoch in card.history] == [1, 2, 3, 4]
