@@ -22,6 +22,8 @@ from engine.train.loop import Progress
 from engine.types import ModelCard, Step
 
 _SAME = ("task", "classes", "bands", "size", "pixel_scales", "channels")
+# What ``split`` calls its arguments, and what a card calls them.
+_SPLIT = {"seed": "split_seed", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,11 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
         architecture="+".join(card.architecture for card in cards),
         task=cards[0].task,
         channels=cards[0].channels,
-        training={"members": members, "data": data_named(data), **shares},
+        training={
+            "members": members,
+            "data": data_named(data),
+            **{name: shares[key] for key, name in _SPLIT.items()},
+        },
         limits=request.limits or cards[0].limits,
         licence=request.licence or cards[0].licence,
         **found,
@@ -100,16 +106,15 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
 def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[str, Any]:
     """The split that all members were trained with, once they are found to be of one kind."""
     head = cards[0]
-    names = {"seed": "split_seed", "validation": "validation", "test": "test"}
     for card, folder in zip(cards[1:], folders[1:], strict=True):
         other = [name for name in _SAME if getattr(card, name) != getattr(head, name)]
-        other += [name for name in names.values() if card.training.get(name) != head.training.get(name)]
+        other += [name for name in _SPLIT.values() if card.training.get(name) != head.training.get(name)]
         if other:
             message = f"{folder} and {folders[0]} differ in {', '.join(name.replace('_', ' ') for name in other)}"
             raise ModelError(f"{message}: join models of one kind, trained with one split")
-    if any(head.training.get(name) is None for name in names.values()):
+    if any(head.training.get(name) is None for name in _SPLIT.values()):
         raise ModelError(f"the card of {folders[0]} does not say how its data were split: join models trained here")
-    return {key: head.training[name] for key, name in names.items()}
+    return {key: head.training[name] for key, name in _SPLIT.items()}
 
 
 def _networks(folders: Sequence[Path]) -> list[Network]:

@@ -386,6 +386,10 @@ def test_members_join_into_a_committee(trained: tuple[TrainRequest, list[Step]],
     with pytest.raises(ModelError, match="differ in split seed"):
         next(form_committee(replace(asked, members=(second.out, tmp_path / "third"), out=tmp_path / "mixed")))
     assert third.training["split_seed"] == 7
+    # A committee says how its data were split as any model does, so that it can sit on a committee itself.
+    *_, last = form_committee(replace(asked, members=(asked.out, second.out), out=tmp_path / "nested"))
+    assert last.items[0].training["split_seed"] == card.training["split_seed"] == trained[0].split_seed
+    assert last.items[0].architecture == "test_resnet+test_resnet+test_resnet"
 
 
 @pytest.mark.parametrize(
