@@ -78,7 +78,7 @@ class Court:
         if "temperature" in calibration:
             return self._verdict_of_many(logits / calibration["temperature"])
         chosen = self.parts["test"]
-        label = self.data.label[chosen]
+        label, group = self.data.label[chosen], self.data.group[chosen]
         # The test part holds as many lenses as the training set, not as the sky: it is judged at its own prior.
         probability = calibrated(logits[:, 0], {**calibration, "prior": calibration["prior_training"]})
         found = metrics.binary_metrics(label, probability)
@@ -87,7 +87,7 @@ class Court:
             "tpr_at_fpr_1e-2": lambda t, s: metrics.tpr_at_fpr(t, s, 1e-2),
         }
         for name, metric in intervals.items():
-            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability)
+            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability, group=group)
         for column, edges in COMPLETENESS.items():
             if column in self.data.truth:
                 bins = metrics.completeness(label, logits[:, 0], self.data.truth[column][chosen], edges)
@@ -95,11 +95,12 @@ class Court:
         return found
 
     def _verdict_of_many(self, logits: Logits) -> dict[str, float]:
-        label, probability = self.data.label[self.parts["test"]], softmax(logits, 1)
+        chosen = self.parts["test"]
+        label, group, probability = self.data.label[chosen], self.data.group[chosen], softmax(logits, 1)
         found = self.metrics("test", logits)
         intervals: dict[str, metrics.Metric] = {"auc": metrics.macro_auc, "accuracy": metrics.accuracy}
         for name, metric in intervals.items():
-            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability)
+            found[f"{name}_low"], found[f"{name}_high"] = metrics.bootstrap(metric, label, probability, group=group)
         return found
 
 

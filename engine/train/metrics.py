@@ -128,14 +128,27 @@ def _calibration_error(happened: NDArray[Any], probability: NDArray[np.float64],
 
 
 def bootstrap(
-    metric: Metric, label: ArrayLike, score: ArrayLike, *, repeats: int = 200, level: float = 0.9, seed: int = 0
+    metric: Metric,
+    label: ArrayLike,
+    score: ArrayLike,
+    *,
+    group: ArrayLike | None = None,
+    repeats: int = 200,
+    level: float = 0.9,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval that holds ``level`` of a metric's values over resampled examples (those that lack a class left out)."""
+    """Interval that holds ``level`` of a metric's values over resampled groups (those that lack a class left out).
+
+    ``group`` (n,) numbers what the examples share, a source seen in several bands say: such examples are not
+    independent, and are drawn together (the cluster bootstrap). Without it every example stands for itself.
+    """
     truth, value = _checked(label, score)
+    names, index = np.unique(np.arange(len(truth)) if group is None else np.asarray(group), return_inverse=True)
+    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
     random, kinds = np.random.default_rng(seed), len(np.unique(truth))
     found = []
     for _ in range(repeats):
-        chosen = random.integers(0, len(truth), len(truth))
+        chosen = np.concatenate([members[place] for place in random.integers(0, len(names), len(names))])
         if len(np.unique(truth[chosen])) == kinds:
             found.append(metric(truth[chosen], value[chosen]))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])

@@ -112,6 +112,18 @@ def test_bootstrap_holds_the_value() -> None:
     assert high - low < 0.1
 
 
+def test_copies_of_an_example_do_not_narrow_the_bootstrap() -> None:
+    random = np.random.default_rng(4)
+    label = random.integers(0, 2, 200)
+    score = label + random.normal(0, 1, 200)
+    alone = metrics.bootstrap(metrics.auc, label, score)
+    copied = np.tile(label, 4), np.tile(score, 4)
+    together = metrics.bootstrap(metrics.auc, *copied, group=np.tile(np.arange(200), 4))
+    assert together == pytest.approx(alone, abs=1e-12)  # the same draws of the same sources
+    low, high = metrics.bootstrap(metrics.auc, *copied)
+    assert high - low < 0.7 * (together[1] - together[0])  # half, were they independent
+
+
 def test_completeness_by_einstein_radius() -> None:
     random = np.random.default_rng(5)
     label = np.r_[np.zeros(1000, int), np.ones(400, int)]
