@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from engine.errors import DataError
-from engine.simulate import finder
+from engine.simulate import dark_matter, finder
 from engine.simulate.recipe import Example, Recipe, Value
 from engine.types import Step
 
@@ -38,7 +38,7 @@ _FIRST_FINDER = replace(
 )
 SMALLEST = 8  # pixels, of a stamp's side
 SCENES = 16  # made by a worker at a time
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (_FINDER, _FIRST_FINDER)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (_FINDER, _FIRST_FINDER, *dark_matter.RECIPES)}
 
 
 def simulate(
@@ -141,6 +141,8 @@ def _fill(file: h5py.File, order: _Order, count: int, processes: int) -> Iterato
         batch = batch[: count - done]
         rows = slice(done, done + len(batch))
         stamps = np.stack([example.cutouts for example in batch])
+        if stamps.shape[1:] != shape:
+            raise DataError(f"The recipe {recipe.name} makes one view; give it one pixel scale.")
         cutouts[rows] = np.clip(stamps, -largest, largest).astype(recipe.dtype)
         label[rows] = [example.label for example in batch]
         for name, column in columns.items():
