@@ -127,10 +127,12 @@ def test_only_session_and_jobs_call_the_engine() -> None:
         ), path
 
 
-def test_widgets_see_types_scaling_and_tiles() -> None:
-    rule = archrule("widgets see types, scaling and tiles").match("deeplense_gui.widgets.*")
+def test_widgets_see_types_scaling_tiles_and_wavelengths() -> None:
+    rule = archrule("widgets see types, scaling, tiles and wavelengths").match("deeplense_gui.widgets.*")
     rule = rule.should_not_import("engine", "engine.*")
-    rule = rule.may_import("engine.types", "engine.errors", "engine.images.scaling", "engine.images.pyramid")
+    rule = rule.may_import(
+        "engine.types", "engine.errors", "engine.images.scaling", "engine.images.pyramid", "engine.images.wavelengths"
+    )
     rule.check(deeplense_gui, only_direct_imports=True)
 
 

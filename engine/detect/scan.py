@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.catalogue.identity import match_radius
 from engine.detect.heatmap import HeatmapSearch, heatmap_search, joined, measured_peaks
 from engine.detect.objects import Objects
-from engine.detect.scoring import Scorer, bands_for, look
+from engine.detect.scoring import Scorer, bands_for, expected, look
 from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
 from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, tile_cores
 from engine.images.cutouts import cut
@@ -152,7 +152,8 @@ class Tile:
             batch = sources[start : start + pace.batch]
             positions = np.column_stack([batch["x"], batch["y"]]).astype(np.float64)
             cutouts = cut(self.mosaic, positions, size=card.size, pixel_scales=card.pixel_scales, bands=bands)
-            detections = self._detections(batch, positions, look(classifier, cutouts), card.key)
+            scores = expected(look(classifier, cutouts), self.mosaic.pixel_scale)
+            detections = self._detections(batch, positions, scores, card.key)
             start += len(batch)
             pace.record(time.perf_counter() - began)
             yield start, detections

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import ModelError
+from engine.images.mosaic import COARSE
 from engine.types import Cutouts, ModelCard, Mosaic, Scores
 
 VIEWS = 8
 PROMISING = 0.1
 """Raw score of a single look above which a stamp is looked at again."""
+
+
+WIDE = 0.02
+"""Share of lenses whose images are wide enough to be told on pixels that are COARSE: Einstein radii above about 3
+arcsec, those of groups. An assumption: few surveys agree on it, and none puts it above a few per cent."""
 
 
 class Scorer(Protocol):
@@ -54,3 +62,13 @@ def look(classifier: Scorer, cutouts: Cutouts) -> Scores:
     score, raw_score, spread = first.score.copy(), first.raw_score.copy(), first.spread.copy()
     score[again], raw_score[again], spread[again] = second.score, second.raw_score, second.spread
     return Scores(score, raw_score, spread)
+
+
+def expected(scores: Scores, pixel_scale: float | NDArray[np.float64] | None) -> Scores:
+    """The scores with the odds of a lens that can be told at all on pixels of this scale (arcsec; one, or (n,)).
+
+    On coarse pixels only ``WIDE`` of the lenses are, and the finder learned of none: blends of stars that ring where
+    they are resampled would stand as high as lenses elsewhere. Raw scores stay the network's.
+    """
+    share = np.where(np.asarray(0.0 if pixel_scale is None else pixel_scale) > COARSE, WIDE, 1.0)
+    return replace(scores, score=share * scores.score / (share * scores.score + 1 - scores.score))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.detect.scoring import VIEWS, Scorer, bands_for
+from engine.detect.scoring import VIEWS, Scorer, bands_for, expected
 from engine.errors import ImageError
 from engine.export.atomic import atomic
 from engine.images.cutouts import cut
@@ -116,6 +116,7 @@ def _score(classifier: Scorer, file: Path, stamps: Sequence[tuple[int, Mosaic]])
         np.concatenate([one.positions for one in cutouts]),
     )
     scores = classifier.score_bands(together, views=VIEWS)
+    scores = expected(scores, np.array([mosaic.pixel_scale or 0.0 for _, mosaic in stamps]))
     return tuple(
         StampScore(file, plane, float(scores.score[k]), float(scores.raw_score[k]), mosaic.pixel_scale)
         for k, (plane, mosaic) in enumerate(stamps)

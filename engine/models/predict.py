@@ -16,6 +16,7 @@ from engine.device import autocast, batch_size, pick_device
 from engine.errors import ModelError
 from engine.models.build import Committee, Network, build_network
 from engine.models.card import calibrated, load_card, sigmoid, weights_path
+from engine.models.contrast import contrasts
 from engine.models.library import model_folder
 from engine.models.preprocess import prepare
 from engine.types import Cutouts, FloatArray, ModelCard, Scores
@@ -65,14 +66,16 @@ class Classifier:
     def score_bands(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
         """Score stamps of several bands with a model of any one: the mean logit over the bands that have data.
 
-        The spread is over bands, views and members alike. A model of named bands scores as ``score`` does.
+        The bluest and the reddest band give further images that count as bands (engine.models.contrast). The spread
+        is over bands, views and members alike. A model of named bands scores as ``score`` does.
         """
         if self.card.bands != ANY:
             return self.score(cutouts, views=views)
         self._check(cutouts)
         self._check_binary()
-        n, scales, bands, size, _ = cutouts.pixels.shape
-        single = cutouts.pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
+        pixels = np.concatenate([cutouts.pixels, contrasts(cutouts)], axis=2)
+        n, scales, bands, size, _ = pixels.shape
+        single = pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
         seen = _seen(single).reshape(n, bands)
         logits = self._view_logits(single, views)[..., 0]
         opinions = logits.reshape(len(logits), n, bands)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
+from engine.images.wavelengths import wavelength
 from engine.simulate import lenses
 from engine.simulate.psf import OVERSAMPLING, PointSpread
 from engine.simulate.sky import Generator, Grid, Image
@@ -25,10 +26,6 @@ BRIGHTEST = 1.0  # flux of an arc over that of its galaxy, in the band in which 
 WIDEST = 5.0  # arcsec: more takes a cluster
 COARSEST = 0.9  # arcsec; larger pixels hide the arcs of galaxies
 _NEGLIGIBLE = 1e-3  # of the noise: where an arc ends
-WAVELENGTHS = {
-    "u": 0.36, "g": 0.48, "r": 0.62, "i": 0.76, "z": 0.9, "y": 0.98, "VIS": 0.72, "B": 0.44, "V": 0.55, "R": 0.66,
-    "I": 0.81, "Y": 1.08, "J": 1.25, "H": 1.65, "K": 2.2, "Ks": 2.15,
-}  # fmt: skip
 HOST = np.dtype([(name, "f8") for name in ("x", "y", "radius", "axis_ratio", "angle", "einstein_radius")])
 
 
@@ -123,12 +120,13 @@ def draw_colours(random: Generator, bands: Sequence[str], host: NDArray[np.float
     """Fluxes of the source in each band, summing to 1, in the mosaic's own units.
 
     Zero points need not be known: the source is bluer than the galaxy's own measured light, an old population, by a
-    power of the wavelength. A band that is not in WAVELENGTHS, or in which the galaxy has no flux, takes it as it is.
+    power of the wavelength. A band whose name does not tell where it lies, or in which the galaxy has no flux, takes
+    it as it is.
     """
     slope = max(random.normal(2.5, 0.7), 0.5)
-    wavelength = np.array([min(WAVELENGTHS.get(band, np.nan), 1.1) for band in bands])  # old and young alike beyond
-    wavelength = np.where(np.isfinite(wavelength), wavelength, np.nanmedian(np.append(wavelength, 0.62)))
-    shares = np.clip(host, 0.02 * np.max(host), None) * (wavelength / 0.62) ** -slope
+    centre = np.array([min(wavelength(band) or np.nan, 1100.0) for band in bands])  # nm; old and young alike beyond
+    centre = np.where(np.isfinite(centre), centre, np.nanmedian(np.append(centre, 620.0)))
+    shares = np.clip(host, 0.02 * np.max(host), None) * (centre / 620.0) ** -slope
     return np.asarray(shares / shares.sum())
 
 
