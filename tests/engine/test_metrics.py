@@ -137,8 +137,10 @@ def test_completeness_by_einstein_radius() -> None:
 def test_multiclass_metrics() -> None:
     label = np.array([0, 1, 2, 0, 1, 2])
     chance = np.eye(3)[label] * 0.8 + 0.1
-    assert metrics.multiclass_metrics(label, chance) == pytest.approx(
-        {"auc": 1, "auc_micro": 1, "auprc": 1, "accuracy": 1}
-    )
+    found = metrics.multiclass_metrics(label, chance, ["no_sub", "cdm", "axion"])
+    perfect = ("auc", "auc_micro", "auprc", "auprc_micro", "accuracy", "recall_cdm")
+    assert [found[name] for name in perfect] == pytest.approx([1.0] * 6)
+    assert found["ece"] == pytest.approx(0.1)  # it says 0.9 and is always right
+    assert (found["confusion_axion_axion"], found["confusion_axion_cdm"]) == (2, 0)
     with pytest.raises(DataError, match="no examples"):
         metrics.multiclass_metrics(np.zeros(6, int), chance)
