@@ -196,6 +196,7 @@ class CandidatesPanel(QWidget):
         """Show the list anew; what was looked at stays where it was on the screen."""
         self._later.stop()
         anchor, offset = self._anchor()
+        new = self.model.row_of(self._session.selection) is None  # selected before the list knew it
         self._syncing = True
         self.model.refresh()
         self._syncing = False
@@ -204,7 +205,7 @@ class CandidatesPanel(QWidget):
             self.table.doItemsLayout()  # now, not later: the bar must know how long the list has become
             bar = self.table.verticalScrollBar()
             bar.setValue(self.table.rowViewportPosition(row) + bar.value() - offset)
-        self._show_selection(self._session.selection, scroll=False)
+        self._show_selection(self._session.selection, scroll=new)
         self._show_order()
         self._show_empty()
         self.filters.show_state()
