@@ -16,9 +16,9 @@ from engine.models.build import Committee, Network
 from engine.models.card import CARD, load_card
 from engine.models.predict import load_classifier
 from engine.train.batches import Examples, prepare_all, prepared_path
+from engine.train.course import Progress
 from engine.train.data import open_training_set, split
 from engine.train.judge import Court, data_named, settle, write_model
-from engine.train.loop import Progress
 from engine.types import ModelCard, Step
 
 _SAME = ("task", "classes", "bands", "size", "pixel_scales", "channels")

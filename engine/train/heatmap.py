@@ -7,35 +7,41 @@ import os
 import platform
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from timm.optim import create_optimizer_v2  # type: ignore[attr-defined, unused-ignore]
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined, unused-ignore]
 from torch import Tensor
 
 from engine.device import pick_device
 from engine.errors import ModelError
 from engine.models.card import CARD, WEIGHTS, file_sha256, load_card, save_card
-from engine.models.heatmap import TASK, HeatmapNetwork, Peaks, build_heatmap, find_peaks
+from engine.models.heatmap import TASK, Peaks, build_heatmap, find_peaks
 from engine.models.local_sky import CHANNELS
 from engine.models.predict import read_weights, view
-from engine.train.checkpoint import load_optimizer, load_state, save_state, save_tensors, weights
+from engine.train.checkpoint import save_tensors, weights
+from engine.train.course import (
+    BEST,
+    Course,
+    Progress,
+    make_optimizer,
+    make_scheduler,
+    read_checkpoint,
+    training_autocast,
+)
 from engine.train.heatmap_data import PatchSet, open_patch_set, prepare_patches, prepared_path
 from engine.train.heatmap_targets import detection_metrics, heatmap_loss, matched, targets, turned
 from engine.train.judge import data_named, versions
-from engine.train.loop import BEST, CHECKPOINT, Progress, make_scheduler, training_autocast
 from engine.train.request import TrainRequest, check, fingerprint
 from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
     *("loss", "label_smoothing", "drop_rate", "balance", "shift", "patience", "prior", "pretrained", "bands"),
-    *("validation", "test", "shift", "patience", "settings"),
+    *("validation", "test", "settings"),
 )
 _PART = 0.1  # of the scenes for validation, and for the test
 _LOWEST = -6.0  # logit of the peaks that are judged
@@ -43,29 +49,14 @@ _MOST = 40  # peaks of a patch that are judged
 _RANK = "average_precision"
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    """What a training holds between its steps."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Run(Course):
+    """What the training of a dense detector holds between its steps."""
 
-    request: TrainRequest
     data: PatchSet
     parts: dict[str, NDArray[np.int64]]
     patches: NDArray[np.float16]
     device: torch.device
-    progress: Progress
-    network: HeatmapNetwork
-    optimizer: torch.optim.Optimizer
-    scheduler: Any
-    ema: Any
-    batches: int
-    epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def judged(self) -> HeatmapNetwork:
-        """The network that is judged and kept: the average where there is one."""
-        network: HeatmapNetwork = self.network if self.ema is None else self.ema.module
-        return network
 
     @property
     def best(self) -> int:
@@ -119,8 +110,10 @@ def _train(request: TrainRequest, data: PatchSet) -> Iterator[Step]:
         for count in prepare_patches(data, request.channels, path, threads=request.threads or os.cpu_count() or 1):
             yield progress.step(count)
     run = _set_up(request, data, parts, np.load(path, mmap_mode="r"), progress)
-    _resume(run)
-    progress.done += run.epoch * every
+    saved = read_checkpoint(request, data)
+    if saved is not None:
+        run.resume(saved)
+        progress.done += run.epoch * every
     while run.epoch < request.epochs:
         yield from _epoch(run)
     progress.note = "Testing"
@@ -154,9 +147,7 @@ def _set_up(
     device = pick_device(request.device)
     network = network.to(device)
     batches = max(1, round(len(parts["train"]) / request.batch_size))
-    optimizer = create_optimizer_v2(
-        network, opt=request.optimizer, lr=request.learning_rate, weight_decay=request.weight_decay
-    )
+    optimizer = make_optimizer(request, network)
     return _Run(
         request=request,
         data=data,
@@ -170,26 +161,6 @@ def _set_up(
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
         batches=batches,
     )
-
-
-def _resume(run: _Run) -> None:
-    """Go on from the checkpoint, if that is asked for and there is one."""
-    path = run.request.out / CHECKPOINT
-    if not run.request.resume or not path.exists():
-        return
-    saved, wanted = load_state(path), _fingerprint(run)
-    other = [name.replace("_", " ") for name in wanted if saved["request"].get(name) != wanted[name]]
-    if other:
-        raise ModelError(f"{path} is of a training with another {', '.join(other)}: use the same, or another folder")
-    run.network.load_state_dict(saved["network"])
-    if run.ema is not None:
-        run.ema.load_state_dict(saved["ema"])
-    load_optimizer(run.optimizer, saved["optimizer"])
-    run.epoch, run.history = saved["epoch"], saved["history"]
-
-
-def _fingerprint(run: _Run) -> dict[str, Any]:
-    return fingerprint(run.request, run.data)
 
 
 def _epoch(run: _Run) -> Iterator[Step]:
@@ -208,20 +179,7 @@ def _epoch(run: _Run) -> Iterator[Step]:
         "learning_rate": float(run.optimizer.param_groups[0]["lr"]),
         "seconds": time.monotonic() - started,
     } | judged
-    run.history.append(found)
-    run.epoch += 1
-    # The best weights go first: a crash between the two files only means this epoch once more.
-    if run.best == number:
-        save_tensors(weights(run.judged), request.out / BEST)
-    state = {
-        "request": _fingerprint(run),
-        "epoch": run.epoch,
-        "history": run.history,
-        "network": run.network.state_dict(),
-        "ema": None if run.ema is None else run.ema.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-    }
-    save_state(state, request.out / CHECKPOINT)
+    run.close_epoch(found, fingerprint(request, run.data))
     yield run.progress.step(items=(found,))
 
 
@@ -241,19 +199,7 @@ def _update(run: _Run, chosen: NDArray[np.int64], update: int) -> float:
     run.network.train()
     with training_autocast(run.request.precision, run.device):
         outputs = run.network(batch.to(run.device))
-    loss = heatmap_loss(outputs, _targets(run, lenses))
-    value = loss.item()
-    if not np.isfinite(value):
-        rate = run.request.learning_rate
-        raise ModelError(f"the training diverged at the learning rate {rate:g}: start again with {rate / 3:.1g}")
-    if run.scheduler is not None:
-        run.scheduler.step_update(update)
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    run.optimizer.step()
-    if run.ema is not None:
-        run.ema.update(run.network, step=update)
-    return value
+    return run.descend(heatmap_loss(outputs, _targets(run, lenses)), update)
 
 
 def _pixels(run: _Run, chosen: NDArray[np.int64]) -> Tensor:

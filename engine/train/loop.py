@@ -6,28 +6,34 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from timm.optim import create_optimizer_v2  # type: ignore[attr-defined, unused-ignore]
-from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined, unused-ignore]
 from timm.utils import ModelEmaV3  # type: ignore[attr-defined, unused-ignore]
 from torch import Tensor, nn
 
-from engine.device import half_is_fast, pick_device
+from engine.device import pick_device
 from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
 from engine.models.predict import read_weights
 from engine.train.batches import Examples, augmented, prepare_all, prepared_path
-from engine.train.checkpoint import load_optimizer, load_state, save_state, save_tensors, weights
+from engine.train.course import (
+    BEST,
+    Course,
+    Progress,
+    make_optimizer,
+    make_scheduler,
+    read_checkpoint,
+    training_autocast,
+)
 from engine.train.data import PARTS, TrainingSet, open_training_set, split
 from engine.train.judge import Court, data_named, settle, write_model
 from engine.train.losses import Loss, make_loss
@@ -35,58 +41,16 @@ from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
 from engine.train.settings import arguments
 from engine.types import Step
 
-__all__ = ["BEST", "CHECKPOINT", "TrainRequest", "train"]
-
-CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"
-_Result = TypeVar("_Result")
+__all__ = ["TrainRequest", "train"]
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a job of known size is."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Run(Course):
+    """What the training of a classifier holds between its steps."""
 
-    total: int
-    done: int = 0
-    note: str = ""
-
-    def step(self, count: int = 0, items: tuple[Any, ...] = ()) -> Step:
-        """The next step, ``count`` further."""
-        self.done += count
-        return Step(min(self.done, self.total), self.total, items, self.note)
-
-    def through(self, counts: Generator[int, None, _Result]) -> Generator[Step, None, _Result]:
-        """A generator of counts as one of steps, with its result."""
-        while True:
-            try:
-                count = next(counts)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            yield self.step(count)
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """What a training holds between its steps."""
-
-    request: TrainRequest
     court: Court
-    progress: Progress
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    scheduler: Any
-    ema: Any
     loss_of: Loss
     weight: Tensor | None
-    batches: int
-    epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def judged(self) -> nn.Module:
-        """The network that is judged and kept: the average where there is one."""
-        module: nn.Module = self.network if self.ema is None else self.ema.module
-        return module
 
     @property
     def best(self) -> int:
@@ -121,25 +85,13 @@ def train(request: TrainRequest) -> Iterator[Step]:
     try:
         yield Step(0, 1, note="Reading the training set")
         data = open_training_set(request.data, bands=request.bands)
-        saved = _saved(request, data)
+        saved = read_checkpoint(request, data)
         if (request.out / CARD).exists():
             yield Step(1, 1, (load_card(request.out),), "Already trained")
         else:
             yield from _train(request, data, saved)
     finally:
         torch.set_num_threads(threads)
-
-
-def _saved(request: TrainRequest, data: TrainingSet) -> Any:
-    """The checkpoint to go on from, if one is asked for and there."""
-    path = request.out / CHECKPOINT
-    if not request.resume or not path.exists():
-        return None
-    saved, wanted = load_state(path), fingerprint(request, data)
-    other = [name.replace("_", " ") for name in wanted if saved["request"].get(name) != wanted[name]]
-    if other:
-        raise ModelError(f"{path} is of a training with another {', '.join(other)}: use the same, or another folder")
-    return saved
 
 
 def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Step]:
@@ -158,7 +110,7 @@ def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Ste
     court = Court(data, parts, Examples(path, data.label, device), lambda: training_autocast(request.precision, device))
     run = _set_up(request, court, progress)
     if saved is not None:
-        _resume(run, saved)
+        run.resume(saved)
         progress.done += run.epoch * every
     while run.epoch < request.epochs and not run.exhausted:
         yield from _epoch(run)
@@ -226,56 +178,6 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     )
 
 
-def make_optimizer(request: TrainRequest, network: nn.Module) -> torch.optim.Optimizer:
-    """timm's optimiser of that name, with its arguments from the settings.
-
-    Raises
-    ------
-    ModelError
-        Arguments that it does not take.
-    """
-    given = arguments(request.settings, "optimizer")
-    try:
-        return create_optimizer_v2(
-            network, opt=request.optimizer, lr=request.learning_rate, weight_decay=request.weight_decay, **given
-        )
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ModelError(f"{request.optimizer} cannot be made with {given} ({error}): change its settings") from error
-
-
-def make_scheduler(request: TrainRequest, optimizer: torch.optim.Optimizer, batches: int) -> Any:
-    """timm's scheduler of the learning rate, stepped once a batch; None for "none"."""
-    if request.scheduler == "none":
-        return None
-    given = arguments(request.settings, "scheduler")
-    settings: dict[str, Any] = {
-        "decay_epochs": max(1, request.epochs // 3),
-        "warmup_lr": 0.01 * request.learning_rate,
-        "min_lr": 1e-3 * request.learning_rate,
-    }
-    try:
-        scheduler, _ = create_scheduler_v2(
-            optimizer,
-            sched=request.scheduler,
-            num_epochs=request.epochs,
-            warmup_epochs=request.warmup_epochs,  # type: ignore[arg-type, unused-ignore]  # counted in batches, so a fraction is fine
-            step_on_epochs=False,
-            updates_per_epoch=batches,
-            **(settings | given),
-        )
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ModelError(f"{request.scheduler} cannot be made with {given} ({error}): change its settings") from error
-    return scheduler
-
-
-def _resume(run: _Run, saved: Any) -> None:
-    run.network.load_state_dict(saved["network"])
-    if run.ema is not None:
-        run.ema.load_state_dict(saved["ema"])
-    load_optimizer(run.optimizer, saved["optimizer"])
-    run.epoch, run.history = saved["epoch"], saved["history"]
-
-
 def epoch_order(
     part: NDArray[np.int64], label: NDArray[np.int64], request: TrainRequest, epoch: int
 ) -> NDArray[np.int64]:
@@ -301,7 +203,7 @@ def _epoch(run: _Run) -> Iterator[Step]:
         update = number * run.batches + index
         loss = _forward(run, chosen, update)
         yield run.progress.step()
-        losses.append(_backward(run, loss, update))
+        losses.append(run.descend(loss, update))
         run.progress.note = _note(run, losses, started)
         yield run.progress.step(len(chosen))
     logits = yield from run.progress.through(run.court.logits(run.judged, "validation"))
@@ -311,20 +213,7 @@ def _epoch(run: _Run) -> Iterator[Step]:
         "learning_rate": float(run.optimizer.param_groups[0]["lr"]),
         "seconds": time.monotonic() - started,
     } | run.court.metrics("validation", logits, run.loss_of)
-    run.history.append(found)
-    run.epoch += 1
-    # The best weights go first: a crash between the two files only means this epoch once more.
-    if run.best == number:
-        save_tensors(weights(run.judged), request.out / BEST)
-    state = {
-        "request": fingerprint(request, run.court.data),
-        "epoch": run.epoch,
-        "history": run.history,
-        "network": run.network.state_dict(),
-        "ema": None if run.ema is None else run.ema.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-    }
-    save_state(state, request.out / CHECKPOINT)
+    run.close_epoch(found, fingerprint(request, run.court.data))
     yield run.progress.step(items=(found,))
 
 
@@ -349,22 +238,6 @@ def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
     return run.loss_of(logits, label, run.weight)
 
 
-def _backward(run: _Run, loss: Tensor, update: int) -> float:
-    value = loss.item()
-    if not np.isfinite(value):
-        rate = run.request.learning_rate
-        message = f"the training diverged (loss {value}) at the learning rate {rate:g}"
-        raise ModelError(f"{message}: start again with {rate / 3:.1g}")
-    if run.scheduler is not None:
-        run.scheduler.step_update(update)
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    run.optimizer.step()
-    if run.ema is not None:
-        run.ema.update(run.network, step=update)
-    return value
-
-
 def _record(run: _Run, seconds: float) -> dict[str, Any]:
     """What the card says of the training: its settings, the sizes of the parts, where and how long it ran."""
     left_out = ("out", "resume", "cache", "data", "name", "architecture", "task", "channels", "limits", "licence")
@@ -374,9 +247,3 @@ def _record(run: _Run, seconds: float) -> dict[str, Any]:
     found |= {f"{part}_examples": len(run.court.parts[part]) for part in PARTS}
     found |= {"data": data_named(run.court.data), "best_epoch": run.best + 1, "seconds": round(seconds, 1)}
     return found | {"device": str(run.court.examples.device), "machine": platform.machine()}
-
-
-def training_autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The precision of a training: bfloat16 where asked for, or where it is quicker."""
-    wanted = precision == "bfloat16" or (precision == "auto" and half_is_fast(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)

@@ -22,10 +22,10 @@ from engine.models.heatmap import HeatmapDetector, Peaks, build_heatmap, find_pe
 from engine.models.local_sky import CELL, normalise, prepare_region
 from engine.models.predict import load_classifier, view
 from engine.simulate.patch_set import simulate_patches
+from engine.train.course import CHECKPOINT
 from engine.train.heatmap import train_heatmap
 from engine.train.heatmap_data import is_patch_set, open_patch_set
 from engine.train.heatmap_targets import detection_metrics, heatmap_loss, matched, targets, turned
-from engine.train.loop import CHECKPOINT
 from engine.train.request import TrainRequest
 from engine.types import FloatArray, ModelCard, Mosaic, ScanRequest
 from tests.engine.sky_parts import ArrayPlane, Brightness, gaussians, grid, noise

@@ -20,9 +20,10 @@ from engine.simulate import finder
 from engine.train.batches import Examples, augmented, prepare_all, prepared_path
 from engine.train.checkpoint import load_state, save_state
 from engine.train.committee import CommitteeRequest, form_committee
+from engine.train.course import CHECKPOINT
 from engine.train.data import open_training_set, split
 from engine.train.judge import COMPLETENESS
-from engine.train.loop import CHECKPOINT, TrainRequest, train
+from engine.train.loop import TrainRequest, train
 from engine.train.losses import LOSSES, make_loss
 from engine.types import Cutouts, ModelCard, Step
 

@@ -15,7 +15,8 @@ from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import WEIGHTS
 from engine.train.batches import augmented
-from engine.train.loop import epoch_order, make_optimizer, make_scheduler, train
+from engine.train.course import make_optimizer, make_scheduler
+from engine.train.loop import epoch_order, train
 from engine.train.losses import CLASS_LOSSES, make_loss
 from engine.train.request import TrainRequest, check
 from engine.train.settings import arguments
