@@ -26,7 +26,7 @@ from engine.models.build import unknown_architecture
 from engine.models.card import load_card
 from engine.models.library import model_folder
 from engine.models.local_sky import CELL, prepare_region
-from engine.models.predict import read_weights
+from engine.models.predict import fill
 from engine.types import FloatArray, ModelCard
 
 TASK = "detection"
@@ -238,10 +238,5 @@ def load_detector(model: str | Path, *, device: str | None = None) -> HeatmapDet
     if card.task != TASK:
         raise ModelError(f"the model {card.name} is for {card.task}, not for {TASK}: choose a heatmap model")
     network = build_heatmap(card.architecture, in_channels=len(card.channels), stride=card.stride)
-    try:
-        network.load_state_dict(read_weights(card, folder))
-    except RuntimeError as error:
-        raise ModelError(
-            f"the weights in {folder} do not fit the architecture {card.architecture} of the card: copy the model again"
-        ) from error
+    fill(network, card, folder)
     return HeatmapDetector(card, network, pick_device(device))

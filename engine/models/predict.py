@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.device import autocast, batch_size, pick_device
 from engine.errors import ModelError
@@ -196,6 +196,8 @@ def load_classifier(model: str | Path, *, device: str | None = None) -> Classifi
     """
     folder = model_folder(model)
     card = load_card(folder)
+    if card.stride:
+        raise ModelError(f"the model {card.name} is for {card.task}, not for stamps: name it with --heatmap-model")
     network = build_network(
         card.architecture,
         in_channels=len(card.channels) * len(card.bands),
@@ -203,13 +205,24 @@ def load_classifier(model: str | Path, *, device: str | None = None) -> Classifi
         classes=len(card.classes),
         size=card.size,
     )
+    fill(network, card, folder)
+    return Classifier(card, network, pick_device(device))
+
+
+def fill(network: nn.Module, card: ModelCard, folder: Path) -> None:
+    """Load the weights of a card into the network that was built from it.
+
+    Raises
+    ------
+    ModelError
+        Weights that are not those of the card, or do not fit its architecture.
+    """
     try:
         network.load_state_dict(read_weights(card, folder))
     except RuntimeError as error:
         raise ModelError(
             f"the weights in {folder} do not fit the architecture {card.architecture} of the card: copy the model again"
         ) from error
-    return Classifier(card, network, pick_device(device))
 
 
 def read_weights(card: ModelCard, folder: Path) -> dict[str, Tensor]:

@@ -247,3 +247,8 @@ def test_an_unknown_precision_is_refused(classifier: Classifier, monkeypatch: py
     monkeypatch.setenv("DEEPLENSE_PRECISION", "int8")
     with pytest.raises(ModelError, match="DEEPLENSE_PRECISION"):
         classifier.score(stamps(1))
+
+
+def test_a_dense_detector_does_not_score_stamps() -> None:
+    with pytest.raises(ModelError, match="is for detection, not for stamps: name it with --heatmap-model"):
+        load_classifier("heatmap")
