@@ -100,5 +100,5 @@ def completeness(
     typer.echo(
         f"{total['found']} of {total['painted']} arcs found ({total['completeness']:.2f}, 68 % interval "
         f"{total['completeness_low']:.2f} to {total['completeness_high']:.2f}) at a score of "
-        f"{table.meta['threshold']:.3g}, which {false_positives:.2%} of {table.meta['unpainted']} sources exceed"
+        f"{table.meta['threshold']:.3g}, which {100 * false_positives:g} % of {table.meta['unpainted']} sources exceed"
     )

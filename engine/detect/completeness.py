@@ -148,7 +148,7 @@ def draw_completeness(measured: Completeness, path: Path, false_positive_rate: f
     grid.set_xticks(edges, [f"{value:g}" for value in SIGNALS])
     grid.set_yticks(edges, [f"{value:g}" for value in SEEINGS])
     grid.set(xlabel="Arc signal-to-noise", ylabel="Einstein radius / seeing")
-    grid.set_title(f"Completeness at {false_positive_rate:.2%} false positives")
+    grid.set_title(f"Completeness at {100 * false_positive_rate:g} % false positives")
     figure.colorbar(image, ax=grid)
     thresholds = np.unique(np.concatenate([measured.score, measured.unpainted]))
     visible = (measured.resolution > 1.2) & (measured.arc_snr > 25)

@@ -17,7 +17,8 @@ from engine.detect.tiles import Core, Seen, grown, tile_cores
 from engine.errors import DataError
 from engine.export.atomic import atomic
 from engine.images.cutouts import cut, cut_array
-from engine.simulate.inject import COARSEST, FAINTEST_CONTRAST, SCATTER, Arc, Telescope, asymmetry, choose_hosts, paint
+from engine.images.mosaic import COARSE
+from engine.simulate.inject import FAINTEST_CONTRAST, SCATTER, Arc, Telescope, asymmetry, choose_hosts, paint
 from engine.simulate.psf import PointSpread, gaussian_point_spread, measure_point_spread
 from engine.types import FloatArray, Mosaic, Step
 
@@ -83,7 +84,7 @@ def survey(request: InjectRequest) -> Generator[Step, None, Field]:
     scale = mosaic.pixel_scale
     if scale is None:
         raise DataError(f"{mosaic.name} has no pixel scale, so arcs have no size: give one with --pixel-scale")
-    if scale > COARSEST:
+    if scale > COARSE:
         raise DataError(
             f'The pixels of {mosaic.name} ({scale:.2f}") are coarser than arcs: inject into a sharper image'
         )

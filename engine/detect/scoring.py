@@ -18,8 +18,8 @@ PROMISING = 0.1
 
 
 WIDE = 0.02
-"""Share of lenses whose images are wide enough to be told on pixels that are COARSE: Einstein radii above about 3
-arcsec, those of groups. An assumption: few surveys agree on it, and none puts it above a few per cent."""
+"""Share of lenses whose images are wide enough to be told on COARSE pixels: Einstein radii above about 3 arcsec, those
+of groups and clusters. An assumption, not a measurement."""
 
 
 class Scorer(Protocol):

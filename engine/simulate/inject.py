@@ -24,7 +24,6 @@ TYPICAL_RATIO, SCATTER = 0.8, 0.25  # Einstein over half-light radius of the med
 FAINTEST_CONTRAST = 0.25  # of the arc over the light in its place
 BRIGHTEST = 1.0  # flux of an arc over that of its galaxy, in the band in which the arc stands out best
 WIDEST = 5.0  # arcsec: more takes a cluster
-COARSEST = 0.9  # arcsec; larger pixels hide the arcs of galaxies
 _NEGLIGIBLE = 1e-3  # of the noise: where an arc ends
 HOST = np.dtype([(name, "f8") for name in ("x", "y", "radius", "axis_ratio", "angle", "einstein_radius")])
 

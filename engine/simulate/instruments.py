@@ -64,13 +64,12 @@ class Instrument:
 
 # Model I of the DeepLense data sets: no telescope, but its exposure time is drawn anew for each stamp.
 IDEAL = Instrument(pixel_scale=0.05, seeing=0.087, exposure_time=1e3, background=0.01)
-# Euclid wide survey. Zero point: Euclid Collaboration, arXiv:2405.13496; read noise: Cropper et al., arXiv:2405.13492;
-# sky, seeing and four exposures of 565 s as in the DeepLense data sets.
+# Euclid, four exposures of 565 s as in the DeepLense data sets; the zero point is lenstronomy's.
 EUCLID_VIS = Instrument(
     pixel_scale=0.101, seeing=0.16, exposure_time=2260.0, exposures=4, zero_point=25.72, sky_brightness=22.35,
     read_noise=4.2,
 )  # fmt: skip
-# HST, two orbits. The seeing is that of the DeepLense data sets; the camera's own is 0.15" (WFC3 Instrument Handbook).
+# HST, as in the DeepLense data sets, whose seeing is sharper than the camera's own.
 WFC3_F160W = Instrument(
     pixel_scale=0.08, seeing=0.08, exposure_time=5400.0, zero_point=25.96, sky_brightness=22.3, read_noise=4.0
 )

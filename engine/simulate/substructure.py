@@ -1,6 +1,6 @@
 """Dark matter inside a lens: point masses of a CDM mass function, or in line as an axion vortex.
 
-After the DeepLense data sets (Alexander et al. 2020, ApJ 893, 15): lens at redshift 0.5, source at 1.0.
+After the simulator of the DeepLense data sets (DeepLenseSim): lens at redshift 0.5, source at 1.0.
 """
 
 from __future__ import annotations

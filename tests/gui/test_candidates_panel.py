@@ -148,6 +148,20 @@ def test_a_growing_list_keeps_what_one_looks_at(qtbot, vetting, panel):
     assert panel.table.rowViewportPosition(row) == before
 
 
+def test_what_is_selected_before_the_list_knows_it_is_scrolled_to(qtbot, vetting, panel):
+    session = vetting.session
+    panel.table.scrollTo(panel.model.index(39, SCORE))
+    run = session.project.start_run(session.mosaic, "another-model")
+    found = [Detection(9.0 * k, 3.0, None, None, 1, 2, 9, 1.0, 1.0, 0.0, "another-model") for k in range(30)]
+    session._write(lambda: session.project.add(run, found))
+    best = int(session.ids()[0])
+    session.select(best)
+    assert panel.model.row_of(best) is None
+    qtbot.waitUntil(lambda: panel.model.row_of(best) is not None, timeout=5_000)
+    assert panel.table.currentIndex().row() == panel.model.row_of(best)
+    assert panel.table.viewport().rect().contains(cell(panel, panel.model.row_of(best), SCORE))
+
+
 def test_before_a_mosaic_and_before_a_scan_it_says_what_to_do(qtbot, window, sky):
     panel = window.panels["candidates"]
     assert "Open a mosaic" in panel.empty.text()
