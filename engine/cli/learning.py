@@ -50,7 +50,7 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the model.")],
     name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
     architecture: Annotated[str, typer.Option(help="A timm model, or several joined by +.")] = "resnet18",
-    channels: Annotated[str, typer.Option(help="What the network sees: stretch, residual, linear, log.")] = (
+    channels: Annotated[str, typer.Option(help="What the network sees: stretch, residual, linear, log, minmax.")] = (
         "stretch,residual"
     ),
     together: Annotated[bool, typer.Option("--together", help="All bands of a stamp at once, not any one.")] = False,
@@ -70,6 +70,7 @@ def train(
     noise: Annotated[float, typer.Option(help="Noise added to prepared stamps.")] = 0.0,
     balance: Annotated[str, typer.Option(help="none, weights (in the loss) or sampler (drawn alike).")] = "none",
     shift: Annotated[int, typer.Option(min=0, metavar="PIXELS", help="Move stamps by up to so many pixels.")] = 0,
+    turns: Annotated[bool, typer.Option("--turns/--no-turns", help="Turn and mirror stamps in training.")] = True,
     patience: Annotated[
         int | None, typer.Option(min=1, metavar="EPOCHS", help="Stop after so many without gain.")
     ] = None,

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+import engine.models.narrow  # noqa: F401  # makes its networks known to timm
 from engine.errors import ModelError
 
 

@@ -17,7 +17,6 @@ import timm
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from timm.models import register_model  # type: ignore[attr-defined, unused-ignore]
 from torch import Tensor, nn
 
 from engine.device import autocast, pick_device
@@ -36,19 +35,6 @@ OUTPUTS = 3
 
 PRIOR = 0.01  # of a cell, before training: without it the many empty cells drown the few lenses at first
 _COARSEST = 16  # the largest step of the feature maps that are used
-
-
-@register_model  # type: ignore[untyped-decorator, unused-ignore]
-def lean_resnet(pretrained: bool = False, **options: Any) -> nn.Module:
-    """A narrow ResNet for dense scans, known to timm by this name: most of the work is in its thin first layers.
-
-    On survey images nearly every pixel is sky, so few channels at full resolution do, and depth comes where a cell is
-    8 or 16 pixels wide; a cell sees about 36 arcsec at 0.2 arcsec a pixel.
-    """
-    if pretrained:
-        raise ModelError("there are no pretrained weights for lean_resnet: train it from scratch")
-    shape: dict[str, Any] = {"channels": (16, 32, 64, 96), "layers": (1, 1, 2, 1), "stem_width": 8}
-    return timm.create_model("resnet10t", **(shape | options))
 
 
 class HeatmapNetwork(nn.Module):

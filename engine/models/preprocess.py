@@ -16,7 +16,7 @@ from engine.types import FloatArray
 
 CHANNELS = ("stretch", "residual")
 """The channels of a lens finder: a galaxy at the centre whose light hides the arcs."""
-KNOWN = (*CHANNELS, "linear", "log")
+KNOWN = (*CHANNELS, "linear", "log", "minmax")
 _DARK, _BRIGHT = 0.005, 0.999  # quantiles of a stamp that are black and white: no hot pixel sets the scale
 _DECADES = 3.0  # of brightness that "log" spreads over its range
 _FRACTIONAL_ERROR = 0.08  # of the galaxy's own light: how far real isophotes stray from ellipses
@@ -32,7 +32,8 @@ def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArra
     channels : of "stretch" (asinh of the sky-subtracted stamp in units of the noise) and "residual" (the same stamp
         minus its elliptical profile about the centre, in units of the noise and of a fraction of the profile); for
         images of the lensed light alone, which have no galaxy at the centre, "linear" (from 0 at the 0.5th to 1 at
-        the 99.9th percentile) and "log" (the same on a logarithmic scale over three decades: faint arcs)
+        the 99.9th percentile), "log" (the same on a logarithmic scale over three decades: faint arcs) and "minmax"
+        (from the faintest to the brightest pixel: what published sets of simulated images hold)
 
     Returns
     -------
@@ -59,18 +60,18 @@ def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArra
                 made = np.arcsinh(signal / 2) if name == "stretch" else np.arcsinh(_residual(signal, valid))
                 flat[chunk, k] = np.where(valid, made, 0) * np.float32(0.5)
             else:
-                made = _ranged(raw, valid)
+                made = _ranged(raw, valid, (0.0, 1.0) if name == "minmax" else (_DARK, _BRIGHT))
                 if name == "log":
                     made = np.log1p((10.0**_DECADES - 1) * made) / np.float32(_DECADES * np.log(10))
                 flat[chunk, k] = np.where(valid, made, 0)
     return out
 
 
-def _ranged(stamps: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
-    """Stamps from 0 at their dark to 1 at their bright quantile, clipped; zeros where the two are the same."""
+def _ranged(stamps: FloatArray, valid: NDArray[np.bool_], quantiles: tuple[float, float]) -> FloatArray:
+    """Stamps from 0 at one quantile to 1 at another, clipped; zeros where the two are the same."""
     ordered = np.sort(np.where(valid, stamps, np.inf).reshape(len(stamps), -1), 1)
     last = np.maximum(valid.reshape(len(stamps), -1).sum(1, keepdims=True) - 1, 0)
-    dark, bright = (np.take_along_axis(ordered, np.rint(q * last).astype(int), 1)[:, :, None] for q in (_DARK, _BRIGHT))
+    dark, bright = (np.take_along_axis(ordered, np.rint(q * last).astype(int), 1)[:, :, None] for q in quantiles)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scaled = (stamps - dark) / (bright - dark)
     return np.asarray(np.clip(np.nan_to_num(scaled, posinf=0.0, neginf=0.0), 0, 1), np.float32)

@@ -89,15 +89,18 @@ class Examples:
         return stamps, self.label[chosen.to(self.device)]
 
 
-def augmented(stamps: Tensor, generator: torch.Generator, noise: float = 0.0, shift: int = 0) -> Tensor:
-    """The stamps in mixed views, each eighth of the batch in one.
+def augmented(
+    stamps: Tensor, generator: torch.Generator, noise: float = 0.0, shift: int = 0, *, turns: bool = True
+) -> Tensor:
+    """The stamps in mixed views, each eighth of the batch in one (all as they are without ``turns``).
 
     ``noise`` adds up to that sigma, drawn per stamp. ``shift`` moves each stamp by a whole number of pixels drawn up
     to it, all scales alike, with zeros (no data) where it leaves; the residual channel moves with what it was made
     from, so it is the residual about the galaxy and not about the middle of the moved stamp.
     """
     numbers = torch.randperm(8, generator=generator).tolist()
-    mixed = torch.cat([view(part, number) for part, number in zip(stamps.chunk(8), numbers, strict=False)])
+    eighths = zip(stamps.chunk(8), numbers, strict=False)
+    mixed = torch.cat([view(part, number) for part, number in eighths]) if turns else stamps
     if noise > 0:
         sigma = noise * torch.rand((len(mixed), 1, 1, 1, 1), generator=generator)
         grain = torch.randn(mixed.shape, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -133,7 +134,9 @@ def read_checkpoint(request: TrainRequest, data: Source) -> Any:
     if not request.resume or not path.exists():
         return None
     saved, wanted = load_state(path), fingerprint(request, data)
-    other = [name.replace("_", " ") for name in wanted if saved["request"].get(name) != wanted[name]]
+    # A checkpoint older than an option is of a training with its default.
+    before = {field.name: field.default for field in dataclasses.fields(request)} | saved["request"]
+    other = [name.replace("_", " ") for name in wanted if before.get(name) != wanted[name]]
     if other:
         raise ModelError(f"{path} is of a training with another {', '.join(other)}: use the same, or another folder")
     return saved

@@ -232,7 +232,8 @@ def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
     torch.manual_seed(seed)
     run.network.train()
     stamps, label = run.court.examples.batch(chosen)
-    stamps = augmented(stamps, torch.Generator().manual_seed(seed), run.request.noise, run.request.shift)
+    request, random = run.request, torch.Generator().manual_seed(seed)
+    stamps = augmented(stamps, random, request.noise, request.shift, turns=request.turns)
     with run.court.autocast():
         logits = run.network(stamps)
     return run.loss_of(logits, label, run.weight)

@@ -31,7 +31,7 @@ class TrainRequest:
     from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
     ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
     of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was
-    ranked no better for so many epochs; ``shift`` moves stamps by up to so many pixels;
+    ranked no better for so many epochs; ``shift`` moves stamps by up to so many pixels; ``turns`` turns and mirrors;
     ``prior`` is the fraction of lenses to expect in use (None: as in the training set);
     ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
     """
@@ -60,6 +60,7 @@ class TrainRequest:
     noise: float = 0.0
     balance: str = "none"
     shift: int = 0
+    turns: bool = True
     patience: int | None = None
     settings: tuple[str, ...] = ()
     pretrained: Path | str | None = None
