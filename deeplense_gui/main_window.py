@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractSlider,
     QApplication,
     QComboBox,
-    QDialog,
     QDockWidget,
-    QFileDialog,
     QMainWindow,
     QMenu,
     QStackedWidget,
@@ -28,22 +25,15 @@ from PySide6.QtWidgets import (
 
 from deeplense_gui import style
 from deeplense_gui.actions import ACTIONS, MENUS, Action
-from deeplense_gui.dialogs.about import AboutDialog
+from deeplense_gui.asking import Asking
 from deeplense_gui.dialogs.error import ErrorDialog
-from deeplense_gui.dialogs.export import ExportDialog
-from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.dialogs.notices import NoticeBar
-from deeplense_gui.dialogs.preferences import PreferencesDialog
-from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
 from deeplense_gui.panels import PANELS
 from deeplense_gui.panels.jobs import JobStatus
-from deeplense_gui.panels.start import StartPage, is_project
-from deeplense_gui.session import PROJECT_SUFFIX, Session
-from engine.types import Mosaic
+from deeplense_gui.panels.start import StartPage
+from deeplense_gui.session import Session
 
 LAYOUT = 1
-SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy);;All files (*)"
-PROJECT_FILES = f"DeepLense projects (*{PROJECT_SUFFIX})"
 AREAS = {"right": Qt.DockWidgetArea.RightDockWidgetArea, "bottom": Qt.DockWidgetArea.BottomDockWidgetArea}
 KEYS_OF_CONTROLS = {
     QAbstractButton: {Qt.Key.Key_Space},
@@ -53,7 +43,7 @@ KEYS_OF_CONTROLS = {
 }
 
 
-class MainWindow(QMainWindow):
+class MainWindow(Asking):
     """The window over one session; closing it closes the session."""
 
     def __init__(self, session: Session) -> None:
@@ -249,96 +239,6 @@ class MainWindow(QMainWindow):
         if self._working:
             self.session.preferences.set("layout", self.saveState(LAYOUT))
 
-    # asking -------------------------------------------------------------------------------------------------------
-
-    def open_files(self, paths: Sequence[Path | str]) -> None:
-        """Open what was chosen or dropped: a project, or the other files as one mosaic."""
-        files = [Path(path) for path in paths]
-        projects = [path for path in files if is_project(path)]
-        if projects:
-            self.session.open_project(projects[0])
-        others = [path for path in files if not is_project(path)]
-        if others:
-            self.session.open_mosaic(others)
-
-    def ask_mosaic(self) -> None:
-        """Ask for one file, or one a band, and open it."""
-        names, _ = QFileDialog.getOpenFileNames(
-            self, "Open mosaic (several files: one a band)", self.session.preferences.folder, SKY_FILES
-        )
-        if names:
-            self.open_files(names)
-
-    def ask_project(self) -> None:
-        """Ask for a project file and open it."""
-        folder = self.session.preferences.folder
-        name, _ = QFileDialog.getOpenFileName(self, "Open project", folder, PROJECT_FILES)
-        if name:
-            self.session.open_project(name)
-
-    def ask_new_project(self) -> None:
-        """Ask where a new project goes, and start it."""
-        name = self._ask_save("New project", "lenses")
-        if name:
-            self.session.new_project(name)
-
-    def ask_save_as(self) -> None:
-        """Ask for another file for the project, and go on there."""
-        name = self._ask_save("Save project as", f"{Path(self.session.project.path).stem}-copy")
-        if name:
-            self.session.save_project_as(name)
-
-    def _ask_save(self, title: str, stem: str) -> str:
-        start = Path(self.session.preferences.folder) / f"{stem}{PROJECT_SUFFIX}"
-        name, _ = QFileDialog.getSaveFileName(self, title, str(start), PROJECT_FILES)
-        return name if not name or is_project(Path(name)) else name + PROJECT_SUFFIX
-
-    def ask_moved(self, mosaic_id: str, path: str) -> None:
-        """Ask where a mosaic of the project is now."""
-        names, _ = QFileDialog.getOpenFileNames(
-            self, f"Where is {Path(path).name} now?", self.session.preferences.folder, SKY_FILES
-        )
-        if names:
-            self.session.relocate(mosaic_id, names)
-
-    def ask_image(self) -> None:
-        """Show the images of the open file, to choose another."""
-        mosaic = self.session.mosaic
-        if mosaic is not None:
-            self.session.list_images(mosaic.paths[0], lambda images: self._choose_image(mosaic, images))
-
-    def _choose_image(self, mosaic: Mosaic, images: list[Any]) -> None:
-        dialog = ImageDialog(mosaic.paths[0].name, images, self)
-        dialog.accepted.connect(lambda: self._open_image(mosaic, dialog.key()))
-        self._open(dialog)
-
-    def _open_image(self, mosaic: Mosaic, key: int | str | None) -> None:
-        if key is not None:
-            option = {"hdu": key} if isinstance(key, int) else {"dataset": key}
-            self.session.open_mosaic(mosaic.paths[:1], **option)
-
-    def ask_pixel_scale(self) -> None:
-        """Ask for the pixel scale of the shown mosaic."""
-        mosaic = self.session.mosaic
-        if mosaic is not None:
-            dialog = PixelScaleDialog(mosaic.name, mosaic.pixel_scale, self)
-            dialog.accepted.connect(lambda: self.session.set_pixel_scale(dialog.scale.value()))
-            self._open(dialog)
-
-    def ask_export(self) -> None:
-        """Ask for format and file, and export."""
-        session = self.session
-        stem = Path(session.preferences.folder) / Path(session.project.path).stem
-        dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
-        dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
-        self._open(dialog)
-
-    def ask_preferences(self) -> None:
-        """Ask for the grader's name and the look."""
-        dialog = PreferencesDialog(self.session.preferences, self)
-        dialog.accepted.connect(self._apply_theme)
-        self._open(dialog)
-
     def _apply_theme(self) -> None:
         style.apply(QApplication.instance(), self.session.preferences.theme)
         for action in ACTIONS:
@@ -346,18 +246,6 @@ class MainWindow(QMainWindow):
                 self.actions_by_id[action.id].setIcon(style.icon(action.icon))
         style.renew_icons(self)
         self._enable()
-
-    def show_shortcuts(self) -> None:
-        """Show all commands and their keys."""
-        self._open(ShortcutsDialog(self))
-
-    def show_about(self) -> None:
-        """Show version, licence and model."""
-        self._open(AboutDialog(self.session.card(), self))
-
-    def _open(self, dialog: QDialog) -> None:
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
 
     def focus_filter(self) -> None:
         """Put the cursor into the text filter of the list."""

@@ -36,7 +36,7 @@ def test_where_nothing_can_be_written_the_project_lies_in_the_users_folder(qtbot
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setattr(session.preferences, "project_folder", lambda: home)
-    monkeypatch.setattr("deeplense_gui.session.os.access", lambda path, mode: False)
+    monkeypatch.setattr("deeplense_gui.session.projects.os.access", lambda path, mode: False)
     open_and_scan(qtbot, session, sky)
     assert session.project.path.parent == home
     assert session.project.path.name.startswith("field-")

@@ -1,0 +1,128 @@
+"""What the window asks: files, folders, formats, names. Each question is a dialog whose answer goes to the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
+
+from deeplense_gui.dialogs.about import AboutDialog
+from deeplense_gui.dialogs.export import ExportDialog
+from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
+from deeplense_gui.dialogs.preferences import PreferencesDialog
+from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
+from deeplense_gui.panels.start import is_project
+from deeplense_gui.session import PROJECT_SUFFIX, Session
+from engine.types import Mosaic
+
+SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy);;All files (*)"
+PROJECT_FILES = f"DeepLense projects (*{PROJECT_SUFFIX})"
+
+
+class Asking(QMainWindow):
+    """A window that asks; ``session`` is whom the answers are for."""
+
+    session: Session
+
+    def open_files(self, paths: Sequence[Path | str]) -> None:
+        """Open what was chosen or dropped: a project, or the other files as one mosaic."""
+        files = [Path(path) for path in paths]
+        projects = [path for path in files if is_project(path)]
+        if projects:
+            self.session.open_project(projects[0])
+        others = [path for path in files if not is_project(path)]
+        if others:
+            self.session.open_mosaic(others)
+
+    def ask_mosaic(self) -> None:
+        """Ask for one file, or one a band, and open it."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Open mosaic (several files: one a band)", self.session.preferences.folder, SKY_FILES
+        )
+        if names:
+            self.open_files(names)
+
+    def ask_project(self) -> None:
+        """Ask for a project file and open it."""
+        folder = self.session.preferences.folder
+        name, _ = QFileDialog.getOpenFileName(self, "Open project", folder, PROJECT_FILES)
+        if name:
+            self.session.open_project(name)
+
+    def ask_new_project(self) -> None:
+        """Ask where a new project goes, and start it."""
+        name = self._ask_save("New project", "lenses")
+        if name:
+            self.session.new_project(name)
+
+    def ask_save_as(self) -> None:
+        """Ask for another file for the project, and go on there."""
+        name = self._ask_save("Save project as", f"{Path(self.session.project.path).stem}-copy")
+        if name:
+            self.session.save_project_as(name)
+
+    def _ask_save(self, title: str, stem: str) -> str:
+        start = Path(self.session.preferences.folder) / f"{stem}{PROJECT_SUFFIX}"
+        name, _ = QFileDialog.getSaveFileName(self, title, str(start), PROJECT_FILES)
+        return name if not name or is_project(Path(name)) else name + PROJECT_SUFFIX
+
+    def ask_moved(self, mosaic_id: str, path: str) -> None:
+        """Ask where a mosaic of the project is now."""
+        names, _ = QFileDialog.getOpenFileNames(
+            self, f"Where is {Path(path).name} now?", self.session.preferences.folder, SKY_FILES
+        )
+        if names:
+            self.session.relocate(mosaic_id, names)
+
+    def ask_image(self) -> None:
+        """Show the images of the open file, to choose another."""
+        mosaic = self.session.mosaic
+        if mosaic is not None:
+            self.session.list_images(mosaic.paths[0], lambda images: self._choose_image(mosaic, images))
+
+    def _choose_image(self, mosaic: Mosaic, images: list[Any]) -> None:
+        dialog = ImageDialog(mosaic.paths[0].name, images, self)
+        dialog.accepted.connect(lambda: self._open_image(mosaic, dialog.key()))
+        self._open(dialog)
+
+    def _open_image(self, mosaic: Mosaic, key: int | str | None) -> None:
+        if key is not None:
+            option = {"hdu": key} if isinstance(key, int) else {"dataset": key}
+            self.session.open_mosaic(mosaic.paths[:1], **option)
+
+    def ask_pixel_scale(self) -> None:
+        """Ask for the pixel scale of the shown mosaic."""
+        mosaic = self.session.mosaic
+        if mosaic is not None:
+            dialog = PixelScaleDialog(mosaic.name, mosaic.pixel_scale, self)
+            dialog.accepted.connect(lambda: self.session.set_pixel_scale(dialog.scale.value()))
+            self._open(dialog)
+
+    def ask_export(self) -> None:
+        """Ask for format and file, and export."""
+        session = self.session
+        stem = Path(session.preferences.folder) / Path(session.project.path).stem
+        dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
+        dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
+        self._open(dialog)
+
+    def ask_preferences(self) -> None:
+        """Ask for the grader's name and the look."""
+        dialog = PreferencesDialog(self.session.preferences, self)
+        dialog.accepted.connect(self._apply_theme)
+        self._open(dialog)
+
+    def show_shortcuts(self) -> None:
+        """Show all commands and their keys."""
+        self._open(ShortcutsDialog(self))
+
+    def show_about(self) -> None:
+        """Show version, licence and model."""
+        self._open(AboutDialog(self.session.card(), self))
+
+    def _open(self, dialog: QDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()

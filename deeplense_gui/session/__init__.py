@@ -1,0 +1,28 @@
+"""The state of the window and its verbs: open, scan, select, grade, explain, export.
+
+The session and the jobs are the only callers of the engine; panels and dialogs listen to the session's signals and
+call its verbs. It runs in the GUI thread; what takes longer than a frame goes to ``jobs``. Each module here holds the
+verbs of one kind over the state in ``core``.
+"""
+
+from __future__ import annotations
+
+from deeplense_gui.session.choosing import ChoosingVerbs
+from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
+from deeplense_gui.session.exporting import ExportVerbs
+from deeplense_gui.session.grading import GradingVerbs
+from deeplense_gui.session.looking import LookingVerbs
+from deeplense_gui.session.mosaics import MosaicVerbs
+from deeplense_gui.session.projects import ProjectVerbs
+from deeplense_gui.session.scanning import ScanVerbs
+
+__all__ = ["GRADES", "PROJECT_SUFFIX", "Choice", "Session"]
+
+
+class Session(MosaicVerbs, ProjectVerbs, ScanVerbs, ChoosingVerbs, GradingVerbs, LookingVerbs, ExportVerbs):
+    """One window's work: a project, its mosaics, one selection, and all that can be done with them."""
+
+    def close(self) -> None:
+        """Remember the place, close the project, and join the worker."""
+        self.close_project()
+        self.jobs.stop()

@@ -1,0 +1,78 @@
+"""The list and the one selection: order, filter, step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplense_gui.session.core import Core
+from engine.types import Candidate
+
+
+class ChoosingVerbs(Core):
+    """Filter the list, select in it, go on in it."""
+
+    def ids(self) -> NDArray[np.int64]:
+        """Candidate ids in the order and with the filter of the list."""
+        return self.listing.ids()
+
+    def counts(self) -> dict[str | None, int]:
+        """How many candidates of the project have each grade; None counts those without."""
+        return self.listing.counts()
+
+    def rows(self, ids: Sequence[int] | NDArray[np.int64]) -> list[Candidate]:
+        """Candidates by id, in the order asked for."""
+        return self.listing.rows(ids)
+
+    def history(self) -> tuple[str | None, str | None]:
+        """What undo and redo would do, in words; None where there is nothing."""
+        return self.listing.history()
+
+    def set_filters(self, **values: Any) -> None:
+        """Change order or filter of the list (fields of ``Filters``)."""
+        filters = replace(self.filters, **values)
+        if filters != self.filters:
+            self.listing.filters = filters
+            self.listing.forget()
+            self.filtered.emit()
+
+    def select(self, candidate_id: int | None) -> None:
+        """Select a candidate everywhere; its mosaic becomes the shown one."""
+        candidate_id = None if candidate_id is None else int(candidate_id)
+        if candidate_id == self.selection:
+            return
+        self.selection = candidate_id
+        self._selected_at = time.monotonic()
+        candidate = self.candidate()
+        if candidate is not None and (mosaic := self.mosaic_of(candidate)) is not None:
+            self.show_mosaic(mosaic)
+        self.selected.emit(candidate_id)
+
+    def step_selection(self, by: int) -> None:
+        """Go ``by`` rows on in the list, stopping at its ends."""
+        found = self.listing.step(self.selection, by)
+        if found is not None:
+            self.select(found)
+
+    def upcoming(self) -> Candidate | None:
+        """The candidate that is likely to be looked at next, to prepare its stamp."""
+        return self.listing.upcoming(self.selection)
+
+    def next_ungraded(self) -> None:
+        """Select the next candidate without a grade, from here on in the list, then from its top."""
+        self._advance(self.ids())
+
+    def _advance(self, ids: NDArray[np.int64]) -> None:
+        """Select the first ungraded candidate after the selection in ``ids``, wrapping round."""
+        if not len(ids):
+            return
+        found = self.listing.next_ungraded(self.selection, ids)
+        if found is None:
+            self.say("Every candidate in this list has a grade.")
+        else:
+            self.select(found)

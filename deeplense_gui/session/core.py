@@ -1,0 +1,153 @@
+"""What all verbs of the session share: its state, its signals, and how it reads, writes and asks the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from deeplense_gui import work
+from deeplense_gui.filters import CandidateList, Filters
+from deeplense_gui.jobs import JobHandle, Jobs, Reason
+from deeplense_gui.preferences import Preferences
+from engine.errors import EngineError
+from engine.types import Candidate, Changes, Mosaic, Step
+
+GRADES = ("A", "B", "C", "X")
+PROJECT_SUFFIX = ".deeplense"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A way out that the session offers with a message."""
+
+    label: str
+    run: Callable[[], None]
+
+
+class Core(QObject):
+    """One window's work: a project, its mosaics, one selection; the verbs stand in the modules beside this one.
+
+    Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
+    new; ``selected(id | None)``; ``mosaic_opened(Mosaic | None)`` for the mosaic now shown; ``project_opened(Project |
+    None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``residual_made(id, Residual | None)``;
+    ``overlays_toggled(bool)``;
+    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
+    ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    ``scale_wanted`` when they want to type a pixel scale.
+    """
+
+    changed = Signal(object)
+    filtered = Signal()
+    selected = Signal(object)
+    mosaic_opened = Signal(object)
+    project_opened = Signal(object)
+    explaining = Signal(int, str)
+    explained = Signal(int, object)
+    residual_made = Signal(int, object)
+    overlays_toggled = Signal(bool)
+    scanning = Signal(bool)
+    message = Signal(str, str, object)
+    crashed = Signal(str, str)
+    locate = Signal(str, str)
+    scale_wanted = Signal()
+
+    def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
+        super().__init__(parent)
+        self.preferences = preferences or Preferences()
+        self.jobs = Jobs(self)
+        self.listing = CandidateList()
+        self.mosaics: dict[str, Mosaic] = {}
+        self.mosaic: Mosaic | None = None
+        self.selection: int | None = None
+        self.model = "finder"
+        self.overlays = True
+        self.display: dict[str, Any] = {}
+        self.scan_job: JobHandle | None = None
+        self._run: int | None = None
+        self._options: dict[str, dict[str, Any]] = {}
+        self._endings: dict[int, Callable[[Any], None]] = {}
+        self._scan_next = False
+        self._models = work.Models()
+        self._results: dict[int, Callable[[Any], None]] = {}
+        self._selected_at = time.monotonic()
+        self.jobs.stepped.connect(self._on_stepped)
+        self.jobs.finished.connect(self._on_finished)
+
+    def say(self, text: str, level: str = "info", choices: Sequence[Choice] = ()) -> None:
+        """Show a message in the window, with ways out where there are any."""
+        self.message.emit(text, level, tuple(choices))
+
+    @property
+    def project(self) -> Any:
+        """The open project, None for none."""
+        return self.listing.project
+
+    @property
+    def filters(self) -> Filters:
+        """Order and filter of the list."""
+        return self.listing.filters
+
+    @property
+    def read_only(self) -> bool:
+        """Whether there is no project that can be written to."""
+        return self.project is None or bool(self.project.read_only)
+
+    def candidate(self) -> Candidate | None:
+        """The selected candidate."""
+        return self.listing.candidate(self.selection)
+
+    def mosaic_of(self, candidate: Candidate) -> Mosaic | None:
+        """The mosaic a candidate was found on, None where its file is not open."""
+        return self.mosaics.get(candidate.mosaic)
+
+    def _ask(
+        self, name: str, job: Callable[[], Iterator[Step]], take: Callable[[Any], None], *, kind: str
+    ) -> JobHandle:
+        """Submit an interactive job whose items go to ``take``."""
+        handle = self.jobs.submit(name, job, priority=True, kind=kind)
+        self._results[handle.id] = take
+        return handle
+
+    def _write(self, write: Callable[[], Changes | None]) -> Changes | None:
+        """Write to the project and tell the panels; an error leaves everything as it was."""
+        try:
+            changes = write()
+        except EngineError as error:
+            self.say(str(error), "error")
+            return None
+        if changes is not None:
+            self._announce(changes)
+        return changes
+
+    def _announce(self, changes: Changes) -> None:
+        self.listing.forget()
+        self.changed.emit(changes)
+
+    def _on_stepped(self, job: JobHandle, step: Step) -> None:
+        if job is self.scan_job and self._run is not None:
+            if step.items:
+                run = self._run
+                self._write(lambda: self.project.add(run, step.items))
+                if self.selection is None and len(self.ids()):
+                    self.select(int(self.ids()[0]))
+        elif job.id in self._results:
+            for item in step.items:
+                self._results[job.id](item)
+
+    def _on_finished(self, job: JobHandle, reason: Reason, error: Exception | None) -> None:
+        self._results.pop(job.id, None)
+        ending = self._endings.pop(job.id, None)
+        if job is self.scan_job:
+            self._end_scan(reason.value)
+            if reason is Reason.DONE:
+                self._finish_scan()
+        elif reason is Reason.DONE and ending is not None:
+            ending(job.result)
+        if isinstance(error, EngineError):
+            self.say(str(error), "error")
+        elif error is not None:
+            self.crashed.emit(job.name, job.traceback)

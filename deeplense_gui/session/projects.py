@@ -1,0 +1,126 @@
+"""Opening and closing project files, and finding their mosaics again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deeplense_gui.jobs import Reason
+from deeplense_gui.session.core import PROJECT_SUFFIX, Choice, Core
+from engine.errors import EngineError
+from engine.types import Mosaic
+
+
+class ProjectVerbs(Core):
+    """Make, open, copy and close projects."""
+
+    def _automatic_project(self, mosaic: Mosaic) -> Path:
+        """Where the project of a mosaic lives until the user says otherwise: beside it, or in the user's own folder."""
+        first = mosaic.paths[0]
+        stem = first.name.split(".")[0] or "mosaic"
+        if first.parent.is_dir() and os.access(first.parent, os.W_OK):
+            return first.parent / f"{stem}{PROJECT_SUFFIX}"
+        return self.preferences.project_folder() / f"{stem}-{mosaic.id[:8]}{PROJECT_SUFFIX}"
+
+    def new_project(self, path: Path | str) -> bool:
+        """Create an empty project file and make it the current one."""
+        from engine.catalogue.store import Project
+
+        return self._use_project(lambda: Project.create(Path(path)))
+
+    def open_project(self, path: Path | str, *, read_only: bool = False) -> bool:
+        """Open a project file, its mosaics where they still are, and go on where one was."""
+        from engine.catalogue.store import Project
+
+        path = Path(path)
+
+        def reader() -> None:
+            self.open_project(path, read_only=True)
+
+        offers = () if read_only or not path.is_file() else (Choice("Open read-only", reader),)
+        return self._use_project(lambda: Project.open(path, read_only=read_only), offers)
+
+    def save_project_as(self, path: Path | str) -> bool:
+        """Copy the project to another file and go on there."""
+        if self.project is None:
+            return False
+        try:
+            copy = self.project.save_as(path)
+        except EngineError as error:
+            self.say(str(error), "error")
+            return False
+        return self.open_project(copy)
+
+    def close_project(self) -> None:
+        """Close the project; every grade is on disk already."""
+        if self.project is None:
+            return
+        if self.scan_job is not None:
+            self.jobs.cancel(self.scan_job)
+            self._end_scan(Reason.CANCELLED.value)
+        self._remember_place()
+        self.project.close()
+        self.listing.use(None)
+        self.select(None)
+        self.project_opened.emit(None)
+
+    def _use_project(self, opener: Callable[[], Any], offers: Sequence[Choice] = ()) -> bool:
+        try:
+            project = opener()
+        except (EngineError, OSError) as error:
+            self.say(str(error), "error", offers)
+            return False
+        self.close_project()
+        self.listing.use(project)
+        self.preferences.remember_project(Path(project.path))
+        self.project_opened.emit(project)
+        self.filtered.emit()
+        self._reopen_mosaics()
+        last = project.setting("selection")
+        ids = self.ids()
+        self.select(last if last is not None and last in ids else int(ids[0]) if len(ids) else None)
+        return True
+
+    def _reopen_mosaics(self) -> None:
+        """Open the mosaics of the project again; name those that are gone, and let the user find them."""
+        options = self.project.setting("open_options") or {}
+        for entry in self.project.mosaics():
+            if entry.id in self.mosaics:
+                continue
+            missing = [path for path in entry.paths if not Path(path).exists()]
+            if missing:
+                self.say(
+                    f"{missing[0]} is no longer there. The grades and scores are, its pixels are not.",
+                    "warning",
+                    (Choice("Locate…", partial(self.locate.emit, entry.id, str(missing[0]))),),
+                )
+            else:
+                self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+
+    def relocate(self, mosaic_id: str, paths: Sequence[Path | str]) -> None:
+        """Open a mosaic that was moved from where it is now, as the one the project knows."""
+        options = {} if self.project is None else (self.project.setting("open_options") or {}).get(mosaic_id, {})
+        self.open_mosaic(paths, known_as=mosaic_id, **options)
+
+    def find_mosaic(self) -> None:
+        """Open the mosaic of the selected candidate; where its file is gone, let the user say where it is now."""
+        candidate = self.candidate()
+        if candidate is None or candidate.mosaic in self.mosaics:
+            return
+        options = self.project.setting("open_options") or {}
+        for entry in self.project.mosaics():
+            if entry.id == candidate.mosaic:
+                missing = [str(path) for path in entry.paths if not Path(path).exists()]
+                if missing:
+                    self.locate.emit(entry.id, missing[0])
+                else:
+                    self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+
+    def _remember_place(self) -> None:
+        """Write selection and filters to the project, so that reopening goes on here."""
+        if not self.read_only:
+            self.project.set_setting("selection", self.selection)
+            self.project.set_setting("filters", self.filters.stored())

@@ -1,0 +1,81 @@
+"""Scanning the shown mosaic, and the model that scores."""
+
+from __future__ import annotations
+
+from deeplense_gui import work
+from deeplense_gui.jobs import JobHandle, Reason
+from deeplense_gui.session.core import Core
+from engine.errors import EngineError
+from engine.types import ModelCard, Mosaic, ScanRequest
+
+
+class ScanVerbs(Core):
+    """Scan, stop, load the model ahead."""
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether there is a mosaic to scan and no scan under way."""
+        return self.mosaic is not None and self.scan_job is None
+
+    def scan(self) -> JobHandle | None:
+        """Scan the shown mosaic in the background; candidates come in through ``changed``."""
+        if not self.can_scan or self.mosaic is None:
+            return None
+        request = ScanRequest(mosaic=self.mosaic, model=self.model)
+        try:
+            card = work.card(request.model)
+            if not self._ensure_project(request.mosaic):
+                return None
+            settings = {"threshold": request.threshold, "min_score": request.min_score}
+            self._run = self.project.start_run(request.mosaic, card.key, settings)
+            options = self.project.setting("open_options") or {}
+            self.project.set_setting("open_options", options | {request.mosaic.id: self._options[request.mosaic.id]})
+        except EngineError as error:
+            self.say(str(error), "error")
+            return None
+        self.scan_job = self.jobs.submit(f"Scanning {request.mosaic.name}", lambda: self._models.scan(request))
+        self.scanning.emit(True)
+        return self.scan_job
+
+    def stop_scan(self) -> None:
+        """Cancel the scan; what it found so far stays."""
+        if self.scan_job is not None:
+            self.jobs.cancel(self.scan_job)
+
+    def _end_scan(self, state: str) -> None:
+        run, self._run, self.scan_job = self._run, None, None
+        self._write(lambda: self.project.finish_run(run, state))
+        self.scanning.emit(False)
+
+    def _ensure_project(self, mosaic: Mosaic) -> bool:
+        """Make sure a writable project is open: a scan never happens into nothing."""
+        if self.project is not None:
+            if self.read_only:
+                self.say("This project is open read-only. Save it as another file to scan.", "warning")
+            return not self.read_only
+        path = self._automatic_project(mosaic)
+        return self.open_project(path) if path.exists() else self.new_project(path)
+
+    def card(self) -> ModelCard | None:
+        """The card of the model in use, None where it is not installed."""
+        try:
+            return work.card(self.model)
+        except EngineError:
+            return None
+
+    def warm_up(self) -> None:
+        """Import torch and load the finder in the worker, while the user looks around."""
+        self.jobs.submit("Loading the lens finder", lambda: self._models.warm_up(self.model), quiet=True)
+
+    def _scan_if_new(self, mosaic: Mosaic) -> None:
+        """Scan, unless this very model has scanned this mosaic to its end before."""
+        runs = [] if self.project is None else self.project.runs()
+        key = work.card(self.model).key
+        if not any((run.mosaic, run.model, run.state) == (mosaic.id, key, Reason.DONE.value) for run in runs):
+            self.scan()
+
+    def _finish_scan(self) -> None:
+        count = len(self.ids())
+        self.say(f"Scan finished: {count:,} candidates" if count else "Scan finished: no source was found")
+        if self.selection is None and count:
+            self.select(int(self.ids()[0]))
