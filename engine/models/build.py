@@ -1,6 +1,7 @@
 """Networks: one timm backbone for every scale of a stamp, a linear head over what it saw at all of them.
 
-Any timm architecture works by its name. Names joined by ``+`` make a committee whose logits are averaged.
+Any timm architecture works by its name; ``resnet18@3x224`` repeats channels and resizes stamps for it
+(engine.models.fitting). Names joined by ``+`` make a committee whose logits are averaged.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 import engine.models.narrow  # noqa: F401  # makes its networks known to timm
 from engine.errors import ModelError
+from engine.models.fitting import Fitting, split_architecture
 
 
 class Network(nn.Module):
@@ -28,10 +30,19 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, *, scales: int, outputs: int, size: int, in_channels: int, drop_rate: float
+        self,
+        backbone: nn.Module,
+        *,
+        scales: int,
+        outputs: int,
+        size: int,
+        in_channels: int,
+        drop_rate: float,
+        fitting: Fitting | None = None,
     ) -> None:
         super().__init__()
         self.backbone: Any = backbone
+        self.fitting = fitting
         self.feature_map = nn.Identity()
         self.drop = nn.Dropout(drop_rate)
         self.layout, self.prefix_tokens, width = _probe(self.backbone, size, in_channels)
@@ -39,7 +50,10 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (n, outputs) of prepared pixels (n, scale, channel, y, x)."""
-        images = pixels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        images = pixels.flatten(0, 1)
+        if self.fitting is not None:
+            images = self.fitting(images)
+        images = images.contiguous(memory_format=torch.channels_last)
         features = self._watch(self.backbone.forward_features(images))
         pooled = self.backbone.forward_head(features)
         with torch.autocast(pooled.device.type, enabled=False):  # half precision would round logits to 1 in 250
@@ -94,7 +108,8 @@ def build_network(
 
     Parameters
     ----------
-    architecture : a timm name, or several joined by ``+`` for a committee
+    architecture : a timm name, ``@`` and the input to fit stamps to if it needs one, or several joined by ``+`` for a
+        committee
     in_channels, scales : channels of each scale, number of scales
     classes : two classes share one logit (that of the second class), more have one each
     size : stamp side in pixels, for the architectures built for one size (transformers)
@@ -107,17 +122,21 @@ def build_network(
         Unknown architecture, one that does not work at this size, or a checkpoint that does not fit it.
     """
     outputs = 1 if classes == 2 else classes
-    members = [
-        Network(
-            _backbone(name, in_channels=in_channels, size=size, pretrained=pretrained),
-            scales=scales,
-            outputs=outputs,
-            size=size,
-            in_channels=in_channels,
-            drop_rate=drop_rate,
+    members = []
+    for text in architecture.split("+"):
+        name, fitting = split_architecture(text)
+        side, channels = (size, in_channels) if fitting is None else (fitting.side, fitting.channels_of(in_channels))
+        members.append(
+            Network(
+                _backbone(name, in_channels=channels, size=side, pretrained=pretrained),
+                scales=scales,
+                outputs=outputs,
+                size=side,
+                in_channels=channels,
+                drop_rate=drop_rate,
+                fitting=fitting,
+            )
         )
-        for name in architecture.split("+")
-    ]
     network = Committee(members) if len(members) > 1 else members[0]
     return network.to(memory_format=torch.channels_last)
 
@@ -137,10 +156,17 @@ def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str 
             backbone = _create(name, options | {"global_pool": "avg"}, size)
     except (RuntimeError, AssertionError, ValueError, KeyError, SafetensorError) as error:
         cause = f"with the checkpoint {pretrained} " if pretrained is not None else ""
-        raise ModelError(
-            f"{name} cannot be built {cause}for {size} px ({_first_line(error)}): choose another"
-        ) from error
+        message = f"{name} cannot be built {cause}for {size} px ({_first_line(error)})"
+        raise ModelError(f"{message}: choose another{_or_resize(name, size)}") from error
     return backbone
+
+
+def _or_resize(name: str, size: int) -> str:
+    """How to ask for stamps resized to the input that an architecture was made for; nothing where they have it."""
+    made_for = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    if made_for is None or made_for.input_size[-1] == size:
+        return ""
+    return f", or write {name}@{made_for.input_size[-1]} to have stamps resized to what it was made for"
 
 
 def unknown_architecture(name: str) -> ModelError:
@@ -170,8 +196,9 @@ def _probe(backbone: Any, size: int, in_channels: int) -> tuple[str, int, int]:
             features = backbone.forward_features(torch.zeros(1, in_channels, size, size))
             width = backbone.forward_head(features).shape[1]
     except (RuntimeError, AssertionError, AttributeError, ValueError, TypeError) as error:
-        message = f"{type(backbone).__name__} does not work on stamps of {size} px ({_first_line(error)})"
-        raise ModelError(f"{message}: choose another architecture or a larger stamp") from error
+        name = str(getattr(backbone, "pretrained_cfg", {}).get("architecture", type(backbone).__name__))
+        message = f"{name} does not work on stamps of {size} px ({_first_line(error)})"
+        raise ModelError(f"{message}: choose another architecture or a larger stamp{_or_resize(name, size)}") from error
     backbone.train(training)
     if features.ndim == 3:
         tokens = features.shape[1]

