@@ -19,6 +19,7 @@ from astropy.io import fits
 from engine.errors import ImageError
 from engine.images.bands import header_band, plane_bands
 from engine.images.damage import DAMAGE, reason
+from engine.images.fits_tiles import TilePlane, tile_layout
 from engine.images.planes import Layer, MappedPlane, Section, SectionPlane, Source
 from engine.images.sky import read_sky
 from engine.images.unpack import plain
@@ -217,7 +218,7 @@ def _plain_planes(local: Path, hdu: Hdu, count: int) -> tuple[MappedPlane, ...]:
     )
 
 
-def _compressed_planes(local: Path, hdu: Hdu, count: int) -> tuple[SectionPlane, ...]:
+def _compressed_planes(local: Path, hdu: Hdu, count: int) -> tuple[Plane, ...]:
     source = Source(local, hdu.index, open_section)
     ny, nx = hdu.shape[-2:]
     tile, tile_width = int(hdu.header.get("ZTILE2", 1)), int(hdu.header.get("ZTILE1", nx))
@@ -226,6 +227,9 @@ def _compressed_planes(local: Path, hdu: Hdu, count: int) -> tuple[SectionPlane,
     if spare and count > 1:  # the axis that is not of length one, the last of them
         axis = max(i for i, side in enumerate(hdu.shape[:-2]) if side > 1)
         leading = [tuple(index if i == axis else 0 for i in range(spare)) for index in range(count)]
+    layout = tile_layout(local, hdu.header, hdu.offset)
+    if layout is not None:
+        return tuple(TilePlane(layout, index) for index in leading)
     return tuple(SectionPlane(source, index, (ny, nx), tile=tile, tile_width=tile_width) for index in leading)
 
 

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from astropy.wcs import WCS
@@ -42,6 +42,15 @@ class Layer:
     notes: tuple[str, ...] = ()
 
 
+def identify(path: Path, *parts: object) -> str:
+    """What tells the pixels of a band from any others on this machine, also after the file has changed.
+
+    ``parts`` say where in the file they are.
+    """
+    status = path.stat()
+    return "|".join(str(part) for part in (path.resolve(), status.st_size, status.st_mtime_ns, *parts))
+
+
 def to_float(raw: NDArray[Any], scale: float = 1.0, zero: float = 0.0, blank: int | None = None) -> FloatArray:
     """A native float32 copy of stored pixels, scaled; NaN for blanks, infinities and what float32 cannot hold."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -54,6 +63,15 @@ def to_float(raw: NDArray[Any], scale: float = 1.0, zero: float = 0.0, blank: in
     if blank is not None and raw.dtype.kind in "iu":
         out[raw == blank] = np.nan
     return out
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A plane whose pixels are those of files, which what is made of them can be kept for."""
+
+    @property
+    def identity(self) -> str:
+        """What tells these pixels from any others on this machine."""
 
 
 class MappedPlane:
@@ -73,6 +91,11 @@ class MappedPlane:
         self.path, self.offset, self.dtype, self.shape = path, offset, dtype, shape
         self.scale, self.zero, self.blank = scale, zero, blank
         self._array: NDArray[Any] | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells these pixels from any others on this machine."""
+        return identify(self.path, self.offset, self.dtype, self.shape, self.scale, self.zero, self.blank)
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
@@ -143,6 +166,11 @@ class SectionPlane:
         self.source, self.leading, self.shape = source, leading, shape
         self.tile, self.tile_width = tile, tile_width
         self._strip: tuple[int, int, FloatArray] | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells these pixels from any others on this machine."""
+        return identify(self.source.path, self.source.key, self.leading)
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""

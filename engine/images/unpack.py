@@ -1,31 +1,34 @@
-"""Files compressed as a whole (.gz, .bz2, .xz), unpacked once into a folder that goes away with the program."""
+"""Files compressed as a whole (.gz, .bz2, .xz), unpacked once into the user's cache."""
 
 from __future__ import annotations
 
-import atexit
 import bz2
 import errno
 import gzip
 import lzma
-import shutil
-import tempfile
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from engine.errors import ImageError
+from engine.images import disk_cache
 from engine.images.damage import DAMAGE, reason
+from engine.types import Step
 
-_OPENERS: dict[bytes, type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]] = {
-    b"\x1f\x8b": gzip.GzipFile,
+_OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
 }
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _ENOUGH = 16  # bytes that tell every format apart
+_CHUNK = 1 << 20
+_USUAL_GAIN = 4  # of packing a noisy image; what is packed better is found out while it is unpacked
+_BEAT = 0.15  # seconds between two steps
 
 _lock = threading.Lock()
-_unpacked: dict[tuple[Path, int, int], Path] = {}
-_folder: Path | None = None
 
 
 def first_bytes(path: Path) -> bytes:
@@ -56,36 +59,57 @@ def plain(path: Path) -> Path:
     ------
     ImageError : the file cannot be read or unpacked
     """
-    start = first_bytes(path)
-    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
-    if opener is None:
+    target = _target(path)
+    if target is None:
         return path
-    global _folder
-    status = path.stat()
-    key = (path.resolve(), status.st_size, status.st_mtime_ns)
-    with _lock:
-        if key not in _unpacked:
-            try:
-                if _folder is None:
-                    _folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
-                    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-                target = _folder / f"{len(_unpacked)}-{path.stem}"
-                _unpack(opener, path, target)
-            except DAMAGE as error:
-                remedy = "get the file again"
-                if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                    remedy = f"free some space in {tempfile.gettempdir()}, or unpack the file yourself"
-                raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): {remedy}") from error
-            _unpacked[key] = target
-        return _unpacked[key]
+    with _lock:  # two threads that ask for one file wait for one copy
+        for _ in unpacking(path):
+            pass
+    return target
 
 
-def _unpack(opener: type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile], path: Path, target: Path) -> None:
-    whole = False
+def unpacking(path: Path) -> Iterator[Step]:
+    """Unpack a compressed file into the cache, unless it is there or not compressed; a job of bytes read.
+
+    Raises
+    ------
+    ImageError : the file cannot be read or unpacked, or there is no room for it
+    """
+    target = _target(path)
+    if target is None:
+        return
+    if target.is_file():
+        disk_cache.touch(target)
+        return
+    size = path.stat().st_size
     try:
-        with opener(path) as packed, target.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
-        whole = True
-    finally:
-        if not whole:  # an interrupted user wants the space back too
-            target.unlink(missing_ok=True)
+        with disk_cache.writing(target, size * _USUAL_GAIN) as partial, path.open("rb") as packed:
+            start = first_bytes(path)
+            opener = next(opener for magic, opener in _OPENERS.items() if start.startswith(magic))
+            beat, written = time.monotonic(), 0
+            with opener(packed) as file, partial.open("wb") as out:
+                while chunk := file.read(_CHUNK):
+                    out.write(chunk)
+                    written += len(chunk)
+                    if written % (256 * _CHUNK) < len(chunk):
+                        disk_cache.make_room(_CHUNK)
+                    if time.monotonic() - beat > _BEAT:
+                        beat = time.monotonic()
+                        yield Step(packed.tell(), size, note=f"Unpacking {path.name}")
+    except DAMAGE as error:
+        remedy = "get the file again"
+        if isinstance(error, disk_cache.NoRoomError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+            remedy = "free some space, set DEEPLENSE_CACHE to a folder with more, or unpack the file yourself"
+        elif isinstance(error, PermissionError):
+            remedy = "set DEEPLENSE_CACHE to a folder that can be written"
+        raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): {remedy}") from error
+    yield Step(size, size, note=f"Unpacking {path.name}")
+
+
+def _target(path: Path) -> Path | None:
+    """Where the unpacked copy of a compressed file is, or would be; None for any other file."""
+    start = first_bytes(path)
+    if not any(start.startswith(magic) for magic in _OPENERS):
+        return None
+    status = path.stat()
+    return disk_cache.entry(f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}", ".unpacked")

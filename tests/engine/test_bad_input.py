@@ -306,10 +306,12 @@ def test_a_disk_that_fills_while_unpacking(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.images.unpack.shutil.copyfileobj", full)
+    monkeypatch.setattr("engine.images.unpack.gzip.GzipFile.read", full)
+    monkeypatch.setenv("DEEPLENSE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ImageError, match=r"No space left on device.*free some space") as caught:
         open_mosaic(path)
     assert "get the file again" not in clear(caught.value)  # another copy of it would not help
+    assert list((tmp_path / "cache" / "images").iterdir()) == []
 
 
 # damage at random -----------------------------------------------------------------------------------------------------

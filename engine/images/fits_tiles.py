@@ -1,0 +1,295 @@
+"""Tile-compressed FITS images, unpacked tile by tile without holding the interpreter: RICE_1, GZIP_1 and GZIP_2.
+
+The format is that of section 10 of the FITS Standard 4.0: a binary table with a row a tile, whose first column points
+into a heap of packed tiles; floats are stored as scaled integers with subtractive dithering. The other compressions
+(HCOMPRESS, PLIO) and odder layouts are left to astropy (`engine.images.planes.SectionPlane`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from engine.errors import ImageError
+from engine.images.damage import DAMAGE, reason
+from engine.images.planes import identify, to_float
+from engine.types import FloatArray
+
+KEPT_BYTES = 96 * 2**20
+"""Unpacked tiles a band keeps: the rows of a scan's tile and its borders, up to 19,000 pixels wide."""
+
+_PACKED = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA")
+_METHODS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2")
+_DITHERS = {"NONE": 0, "NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
+_EXACT_ZERO = -2147483646  # what SUBTRACTIVE_DITHER_2 stores for a pixel of exactly 0
+_RANDOM = 10_000
+_RICE_TYPES = {1: np.uint8, 2: np.int16, 4: np.int32}
+_COLUMN_BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "P": 8, "Q": 16, "A": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class TileLayout:
+    """What the header of a compressed image says of its tiles; all of it travels to another process."""
+
+    path: Path
+    offset: int  # of the table, bytes
+    heap: int  # of the heap, bytes
+    columns: tuple[tuple[str, str, int], ...]  # name, numpy dtype, offset in a row
+    row_bytes: int
+    shape: tuple[int, ...]
+    tile: tuple[int, ...]
+    bitpix: int
+    method: str
+    block: int
+    bytepix: int
+    dither: int
+    seed: int
+    blank: int | None
+    scale: float
+    zero: float
+
+
+def tile_layout(path: Path, header: fits.Header, offset: int) -> TileLayout | None:
+    """The layout of a compressed image, or None where it is one that astropy has to read.
+
+    ``header`` is that of the table and ``offset`` where its data begin, bytes.
+    """
+    method, quantised = header.get("ZCMPTYPE"), header.get("ZQUANTIZ", "NO_DITHER")
+    axes, bitpix = int(header.get("ZNAXIS", 0)), int(header.get("ZBITPIX", 0))
+    if method not in _METHODS or quantised not in _DITHERS or axes < 2 or bitpix not in (8, 16, 32, 64, -32, -64):
+        return None
+    names = [str(header.get(f"TTYPE{k}", "")) for k in range(1, int(header["TFIELDS"]) + 1)]
+    columns, position = [], 0
+    for number, name in enumerate(names, 1):
+        form = re.match(r"(\d*)([A-Z])", str(header.get(f"TFORM{number}", "")))
+        if form is None or form[2] not in _COLUMN_BYTES or int(form[1] or 1) != 1:
+            return None
+        kind = {"P": ">i4", "Q": ">i8", "E": ">f4", "D": ">f8", "J": ">i4", "I": ">i2", "K": ">i8", "B": "u1"}[form[2]]
+        columns.append((name, f"2{kind}" if form[2] in "PQ" else kind, position))
+        position += _COLUMN_BYTES[form[2]]
+    settings = {header[f"ZNAME{k}"]: header.get(f"ZVAL{k}") for k in range(1, 10) if f"ZNAME{k}" in header}
+    shape = tuple(int(header[f"ZNAXIS{axis}"]) for axis in range(axes, 0, -1))
+    tile = tuple(int(header.get(f"ZTILE{axis}", shape[-1] if axis == 1 else 1)) for axis in range(axes, 0, -1))
+    rows = int(np.prod([-(-side // step) for side, step in zip(shape, tile, strict=True)]))
+    quantised_columns = {"ZSCALE", "ZZERO"} <= set(names)
+    if (
+        names[:1] != ["COMPRESSED_DATA"]
+        or "UNCOMPRESSED_DATA" in names
+        or any(not re.match(r"1?[PQ]B", str(header[f"TFORM{k}"])) for k, n in enumerate(names, 1) if n in _PACKED)
+        or (position, rows) != (header["NAXIS1"], header["NAXIS2"])
+        or any(step != 1 for step in tile[:-2])
+        or int(settings.get("BYTEPIX") or 4) not in (1, 2, 4)
+        or (bitpix < 0 and not quantised_columns and ("ZSCALE" in header or method.startswith("RICE")))
+    ):
+        return None
+    blank = header.get("ZBLANK", header.get("BLANK"))
+    return TileLayout(
+        path, offset, offset + int(header.get("THEAP", position * rows)), tuple(columns), position, shape, tile,
+        bitpix, method, int(settings.get("BLOCKSIZE") or 32), int(settings.get("BYTEPIX") or 4), _DITHERS[quantised],
+        int(header.get("ZDITHER0", 0)), None if blank is None else int(blank),
+        float(header.get("BSCALE", 1.0)), float(header.get("BZERO", 0.0)),
+    )  # fmt: skip
+
+
+class _Table:
+    """The table of an open file: a column of numbers, and packed tiles."""
+
+    def __init__(self, layout: TileLayout) -> None:
+        self.bytes: NDArray[np.uint8] = np.memmap(layout.path, np.uint8, "r")
+        rows = int(np.prod([-(-side // step) for side, step in zip(layout.shape, layout.tile, strict=True)]))
+        names, formats, offsets = zip(*layout.columns, strict=True)
+        dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.row_bytes})
+        table = self.bytes[layout.offset : layout.offset + rows * layout.row_bytes].view(dtype)
+        self.columns = {name: np.array(table[name]).astype(table[name].dtype.newbyteorder("=")) for name in names}
+        self.heap = layout.heap
+
+    def packed(self, column: str, row: int) -> NDArray[np.uint8]:
+        """The bytes a descriptor points to; none where the column does not hold this tile."""
+        if column not in self.columns:
+            return self.bytes[:0]
+        length, start = (int(value) for value in self.columns[column][row])
+        found = self.bytes[self.heap + start : self.heap + start + length]
+        if length < 0 or len(found) < length:
+            raise ValueError("a tile lies outside the file")
+        return found
+
+
+class TilePlane:
+    """A band stored in compressed tiles; any thread may read it, and several unpack at once.
+
+    Tiles are kept for the next region, the least recently used dropped first.
+    """
+
+    def __init__(self, layout: TileLayout, leading: tuple[int, ...]) -> None:
+        self.layout, self.leading = layout, leading
+        self.shape = (layout.shape[-2], layout.shape[-1])
+        self.tile, self.tile_width = layout.tile[-2:]
+        self._across = -(-self.shape[1] // self.tile_width)
+        counts = [*layout.shape[:-2], -(-self.shape[0] // self.tile)]
+        # Row of the table where the plane begins: the leading axes have tiles of length one.
+        self._first = int(np.ravel_multi_index((*leading, 0), counts)) * self._across
+        self._lock = threading.Lock()
+        self._table: _Table | None = None
+        self._tiles: OrderedDict[int, FloatArray] = OrderedDict()
+        self._kept = 0
+
+    @property
+    def identity(self) -> str:
+        """What tells these pixels from any others on this machine."""
+        return identify(self.layout.path, self.layout.offset, self.leading)
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
+        """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`. Tiles without any of them are skipped."""
+        out = np.empty((len(range(y0, y1, step)), len(range(x0, x1, step))), np.float32)
+        if not out.size:
+            return out
+        for row in range(y0 // self.tile, (y1 - 1) // self.tile + 1):
+            top = row * self.tile
+            rows = _overlap(y0, y1, step, top, top + self.tile)
+            if rows is None:
+                continue
+            for column in range(x0 // self.tile_width, (x1 - 1) // self.tile_width + 1):
+                left = column * self.tile_width
+                columns = _overlap(x0, x1, step, left, left + self.tile_width)
+                if columns is not None:
+                    out[rows[0], columns[0]] = self._unpacked(row, column)[rows[1], columns[1]]
+        return out
+
+    def glance(self, step: int) -> tuple[FloatArray, int]:
+        """About every ``step``-th pixel of the whole band, and the step along rows and columns.
+
+        Of each tile only the first row is unpacked: rows in between repeat it.
+        """
+        ny, nx = self.shape
+        if self.tile <= step:
+            return self.read(0, ny, 0, nx, step), step
+        rows = [np.concatenate([self._first_row(row, k) for k in range(self._across)])[::step]
+                for row in range(-(-ny // self.tile))]  # fmt: skip
+        nearest = np.arange(0, ny, step) // self.tile
+        return np.stack(rows)[nearest], step
+
+    def _first_row(self, row: int, column: int) -> FloatArray:
+        shape = self._tile_shape(row, column)
+        return self._decode(self._first + row * self._across + column, shape, pixels=shape[1]).reshape(-1)
+
+    def _tile_shape(self, row: int, column: int) -> tuple[int, int]:
+        ny, nx = self.shape
+        return min(self.tile, ny - row * self.tile), min(self.tile_width, nx - column * self.tile_width)
+
+    def _unpacked(self, row: int, column: int) -> FloatArray:
+        index = self._first + row * self._across + column
+        with self._lock:
+            if index in self._tiles:
+                self._tiles.move_to_end(index)
+                return self._tiles[index]
+        shape = self._tile_shape(row, column)
+        values = self._decode(index, shape, pixels=shape[0] * shape[1])
+        with self._lock:
+            if index not in self._tiles:
+                self._tiles[index] = values
+                self._kept += values.nbytes
+            while self._kept > KEPT_BYTES and len(self._tiles) > 1:
+                self._kept -= self._tiles.popitem(last=False)[1].nbytes
+        return values
+
+    def _decode(self, index: int, shape: tuple[int, int], *, pixels: int) -> FloatArray:
+        """The first ``pixels`` of a tile, in whole rows."""
+        name = self.layout.path.name
+        try:
+            with self._lock:
+                table = self._table = self._table or _Table(self.layout)
+            return _values(self.layout, table, index, shape[0] * shape[1], pixels).reshape(-1, shape[1])
+        except DAMAGE as error:
+            raise ImageError(
+                f"{name} is damaged: pixels cannot be unpacked ({reason(error)}); get the file again"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layout": self.layout, "leading": self.leading}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _overlap(start: int, stop: int, step: int, low: int, high: int) -> tuple[slice, slice] | None:
+    """Which of ``range(start, stop, step)`` lie in ``low..high``: as a slice of that range and one counted from low."""
+    first = max(0, -(-(low - start) // step))
+    last = -(-(min(stop, high) - start) // step)
+    if first >= last:
+        return None
+    inner = start + first * step - low
+    return slice(first, last), slice(inner, inner + (last - first - 1) * step + 1, step)
+
+
+def _values(layout: TileLayout, table: _Table, index: int, total: int, wanted: int) -> FloatArray:
+    """The first ``wanted`` of the ``total`` pixels of a tile, scaled; NaN where there are no data."""
+    packed, method = table.packed("COMPRESSED_DATA", index), layout.method
+    stored_as_floats = layout.bitpix < 0 and "ZSCALE" not in table.columns
+    if not len(packed):  # a tile of floats that scaled integers would not hold
+        packed, method, stored_as_floats = table.packed("GZIP_COMPRESSED_DATA", index), "GZIP_1", layout.bitpix < 0
+    if method.startswith("RICE"):
+        kind = _RICE_TYPES[layout.bytepix]
+        raw = imagecodecs.rcomp_decode(packed.tobytes(), shape=(wanted,), dtype=kind, nblock=layout.block)
+    else:
+        raw = _gunzip(packed, total, shuffled=method == "GZIP_2", floats=stored_as_floats)[:wanted]
+    blank = layout.blank
+    if "ZBLANK" in table.columns:
+        blank = int(table.columns["ZBLANK"][index])
+    if layout.bitpix > 0 or stored_as_floats:
+        return to_float(raw, layout.scale, layout.zero, blank)
+    out = _rescaled(raw, table.columns["ZSCALE"][index], table.columns["ZZERO"][index], layout, index)
+    if layout.dither == 2:
+        out[raw == _EXACT_ZERO] = 0.0
+    if blank is not None:
+        out[raw == blank] = np.nan
+    if (layout.scale, layout.zero) == (1.0, 0.0) and np.isfinite(out[-1]):
+        return out
+    return to_float(out, layout.scale, layout.zero)  # scaled once more after rounding, as astropy does
+
+
+def _gunzip(packed: NDArray[np.uint8], total: int, *, shuffled: bool, floats: bool) -> NDArray[Any]:
+    """Pixels of a gzipped tile; ``shuffled`` if bytes of equal significance stand together."""
+    stored = np.frombuffer(zlib.decompressobj(31).decompress(packed.tobytes()), np.uint8)
+    size = len(stored) // total
+    if size not in (1, 2, 4, 8) or len(stored) != size * total:
+        raise ValueError("a tile has the wrong length")
+    if shuffled:
+        stored = np.ascontiguousarray(stored.reshape(size, total).T)
+    kind = f">f{size}" if floats else f">i{size}" if size > 1 else "u1"
+    return stored.reshape(-1).view(kind)
+
+
+@cache
+def _random() -> NDArray[np.float64]:
+    """The 10,000 numbers of Appendix I of the FITS Standard 4.0 (Park and Miller's generator), less a half."""
+    numbers, seed = np.empty(_RANDOM), 1
+    for k in range(_RANDOM):
+        seed = seed * 16807 % 2147483647
+        numbers[k] = seed / 2147483647
+    return numbers.astype(np.float32).astype(np.float64) - 0.5
+
+
+def _rescaled(raw: NDArray[Any], scale: float, zero: float, layout: TileLayout, index: int) -> FloatArray:
+    """Floats of the scaled integers of a tile, without what was added to them before they were rounded."""
+    values = raw.astype(np.float64)
+    if layout.dither:
+        numbers, have, seed = _random(), 0, (index + layout.seed - 1) % _RANDOM
+        while have < len(values):
+            part = numbers[int((numbers[seed] + 0.5) * 500) :][: len(values) - have]
+            values[have : have + len(part)] -= part
+            have, seed = have + len(part), (seed + 1) % _RANDOM
+    values *= scale
+    out = np.empty(len(values), np.float32)
+    np.add(values, zero, out=out, casting="unsafe")
+    return out
