@@ -1,6 +1,7 @@
 """Tiny copies of published layouts become training sets."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -13,8 +14,12 @@ from PIL import Image
 
 from engine.errors import DataError
 from engine.train.data import open_training_set
-from engine.train.readers.convert import centred, convert, inspect, pixel_group
+from engine.train.readers.convert import centred, convert
+from engine.train.readers.copies import pixel_group
+from engine.train.readers.entries import Found
+from engine.train.readers.files import open_files
 from engine.train.readers.layouts import find_layout
+from engine.train.readers.report import inspect
 from tests.engine.cli_parts import CommandLine
 
 RANDOM = np.random.default_rng(1)
@@ -65,6 +70,11 @@ def finish(job: object) -> object:
             return end.value
 
 
+def found_in(folder: Path, layout: str | None = None) -> Found:
+    with ExitStack() as stack:
+        return find_layout(finish(open_files(folder, stack)), layout)[1]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_layout_becomes_a_set_that_training_opens(layout: str, tmp_path: Path) -> None:
     kinds, _, _ = LAYOUTS[layout]
@@ -87,20 +97,21 @@ def test_each_layout_becomes_a_set_that_training_opens(layout: str, tmp_path: Pa
 
 def test_pixels_and_labels_stay_together(tmp_path: Path) -> None:
     published(tmp_path / "in", "gri")
-    _, classes, entries = find_layout(tmp_path / "in")
+    classes, entries = found_in(tmp_path / "in").classes, found_in(tmp_path / "in").entries
     finish(convert(tmp_path / "in", tmp_path / "set.h5"))
     with h5py.File(tmp_path / "set.h5") as file:
         for row, entry in enumerate(entries):
-            np.testing.assert_array_equal(file["cutouts"][row, 0], np.load(entry.path).astype(np.float32))
-            assert entry.path.parent.name.endswith("_" + classes[file["label"][row]])
+            np.testing.assert_array_equal(file["cutouts"][row, 0], np.load(tmp_path / "in" / entry.name).astype("f4"))
+            assert entry.names[0].parent.name.endswith("_" + classes[file["label"][row]])
 
 
 def test_masses_are_kept(tmp_path: Path) -> None:
     for number in range(3):
         put(tmp_path / f"in/lens_data/{number}.npy", with_number(image(16, 16), number / 8))
     report = finish(convert(tmp_path / "in", tmp_path / "set.h5"))
-    assert report.layout == "halo-mass"
-    assert open_training_set([tmp_path / "set.h5"]).truth["mass"].tolist() == [0, 0.125, 0.25]
+    assert (report.layout, report.classes) == ("halo-mass", ("lens",))
+    assert report.truth["mass_fraction"].startswith("3 of 3: 0 to 0.25, mean 0.125")
+    assert open_training_set([tmp_path / "set.h5"]).truth["mass_fraction"].tolist() == [0, 0.125, 0.25]
 
 
 def test_the_report_counts_copies_damage_and_masked_pixels(tmp_path: Path) -> None:
@@ -113,12 +124,12 @@ def test_the_report_counts_copies_damage_and_masked_pixels(tmp_path: Path) -> No
     masked[0, 0, :2] = np.nan, np.inf
     put(folder / "train/no/2.npy", masked)
     (folder / "val/sphere/3.npy").write_bytes(b"\x93NUMPY broken")
-    report, seen = finish(inspect(tmp_path / "in"))
+    report = finish(inspect(tmp_path / "in"))
     assert (report.copies, report.copies_across_parts, report.copies_across_classes) == (2, 1, 1)
-    assert (report.constant, report.pixels_without_data) == (1, 2)
+    assert report.leaks == ["unpacked/train/no/0.npy = unpacked/val/no/0.npy"]
+    assert (report.constant, report.pixels_without_data, report.infinite_pixels) == (1, 2, 1)
     assert len(report.unreadable) == 1
     assert report.unreadable[0].startswith("unpacked/val/sphere/3.npy")
-    assert len({one.group for one in seen}) == len(seen) - 2
 
 
 def test_other_sizes_need_an_option(tmp_path: Path) -> None:
@@ -144,9 +155,9 @@ def test_cancelling_leaves_no_file(tmp_path: Path) -> None:
 def test_what_fits_no_layout_is_told_which_there_are(tmp_path: Path) -> None:
     put(tmp_path / "in/one/0.npy", image(8, 8))
     with pytest.raises(DataError, match=r"no layout that is known.*halo-mass"):
-        find_layout(tmp_path / "in")
+        found_in(tmp_path / "in")
     with pytest.raises(DataError, match="not the layout gri"):
-        find_layout(tmp_path / "in", "gri")
+        found_in(tmp_path / "in", "gri")
 
 
 def test_crop_and_pad_keep_the_centre() -> None:
