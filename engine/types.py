@@ -147,7 +147,9 @@ class Detection:
 class Candidate:
     """A row of a project's list: a detection with its identity and what people said of it.
 
-    ``grade`` is None until a person gives one. ``mosaic`` is the id of the mosaic it was found on.
+    ``grade`` is None until a person gives one. ``mosaic`` is the id of the mosaic it was found on. ``einstein_radius``
+    (arcsec) is what a person measured. ``kind`` is empty for what a scan found; painted, known, dud and repeat are
+    calibration stamps, put in to learn how well people grade.
     """
 
     id: int
@@ -168,14 +170,19 @@ class Candidate:
     grader: str = ""
     graded_at: datetime | None = None
     note: str = ""
+    subclass: str = ""
+    flag: bool = False
+    come_back: bool = False
+    einstein_radius: float | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What a write to the project did: panels refresh only what it names.
 
-    ``operation`` is the text for the undo menu ("Grade A"); ``kinds`` are of candidates, scores, grades, notes,
-    settings; ``ids`` are candidate ids.
+    ``operation`` is the text for the undo menu ("Grade A"); ``kinds`` are of candidates, scores, grades, subclasses,
+    notes, flags, come_backs, measurements, known, settings; ``ids`` are candidate ids.
     """
 
     operation: str
@@ -224,7 +231,8 @@ class ModelCard:
     ``channels`` names what is made of each scale and band before the network sees it (engine.models.preprocess).
     ``calibration`` holds slope and intercept of the logit, and the prior they were fitted for. ``history`` has one
     mapping of metrics an epoch; ``metrics`` those of the held-out test part. ``stride`` is the side in pixels of the
-    cells of a dense detector (engine.models.heatmap), and 0 for a model of stamps.
+    cells of a dense detector (engine.models.heatmap), and 0 for a model of stamps. ``targets`` names the values that a
+    regression gives instead of classes, with the mean and scale of its outputs.
     """
 
     name: str
@@ -246,6 +254,7 @@ class ModelCard:
     limits: str = ""
     licence: str = ""
     stride: int = 0
+    targets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -260,6 +269,18 @@ class Scores:
     score: NDArray[np.float64]
     raw_score: NDArray[np.float64]
     spread: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Values a regression gives of n stamps: (n, target) in the units they were trained in; NaN without any data.
+
+    ``sigma`` is the error to expect: that on held-out examples and the spread over test-time views, in quadrature.
+    """
+
+    names: tuple[str, ...]
+    value: NDArray[np.float64]
+    sigma: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

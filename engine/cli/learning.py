@@ -10,6 +10,9 @@ import typer
 from engine.cli.program import Quiet, app, follow
 from engine.errors import DataError, ModelError
 
+# Arguments of ``train`` that are not fields of its request by the same name.
+_NOT_OF_REQUEST = {"datasets", "quiet", "name", "together", "target", "task"}
+
 
 @app.command()
 def simulate(
@@ -54,16 +57,21 @@ def train(
         "stretch,residual"
     ),
     together: Annotated[bool, typer.Option("--together", help="All bands of a stamp at once, not any one.")] = False,
-    task: Annotated[str, typer.Option(help="What the model is for, for the card.")] = "lens finding",
+    task: Annotated[str | None, typer.Option(help="What the model is for, for the card.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 128,
     learning_rate: Annotated[float, typer.Option()] = 1e-3,
     optimizer: Annotated[str, typer.Option(help="A timm optimizer.")] = "adamw",
     scheduler: Annotated[str, typer.Option(help="cosine, poly, tanh, step, multistep or none.")] = "cosine",
     weight_decay: Annotated[float, typer.Option()] = 0.02,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Learn this value of the truth table instead of classes; repeatable."),
+    ] = None,
     loss: Annotated[
-        str, typer.Option(help="cross_entropy, focal, or a class of torch.nn or timm.loss.")
-    ] = "cross_entropy",
+        str | None,
+        typer.Option(help="cross_entropy, focal, or a class of torch.nn or timm.loss; MSELoss for a target."),
+    ] = None,
     label_smoothing: Annotated[float, typer.Option()] = 0.0,
     drop_rate: Annotated[float, typer.Option(help="Dropout before the head.")] = 0.0,
     ema_decay: Annotated[float | None, typer.Option(help="Use a moving average of the weights.")] = None,
@@ -92,8 +100,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a lens finder or another classifier; writes model.json and model.safetensors, and resumes exactly."""
-    chosen = {key: value for key, value in locals().items() if key not in {"datasets", "quiet", "name", "together"}}
+    """Train a classifier or a regression; writes model.json and model.safetensors, and resumes exactly."""
+    chosen = {key: value for key, value in locals().items() if key not in _NOT_OF_REQUEST}
+    chosen["targets"] = tuple(target or ())
+    chosen["task"] = task or (f"regression of {', '.join(target)}" if target else "lens finding")
     chosen |= {"settings": tuple(settings or ()), "channels": tuple(name.strip() for name in channels.split(","))}
     if together:
         chosen["bands"] = ()

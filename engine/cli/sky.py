@@ -68,7 +68,9 @@ def scan(
 @app.command()
 def score(
     stamps: Annotated[list[Path], typer.Argument(metavar="STAMP", help="Stamps, cubes of stamps, or folders.")],
-    out: Annotated[Path, typer.Option(metavar="SCORES.csv", help="Table: file, plane, score, raw_score.")],
+    out: Annotated[
+        Path, typer.Option(metavar="SCORES.csv", help="Table: file, plane, score, raw_score, or what the model gives.")
+    ],
     pixel_scale: PixelScale = None,
     dataset: Dataset = None,
     hdu: Hdu = None,

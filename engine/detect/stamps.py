@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.detect.scoring import VIEWS, Scorer, bands_for, expected
 from engine.errors import ImageError
@@ -21,7 +22,7 @@ from engine.models.library import model_folder
 from engine.types import Cutouts, Mosaic, Step
 
 if TYPE_CHECKING:
-    from engine.models.predict import Classifier
+    from engine.models.predict import Classifier, Predictor, Regressor
 
 _BATCH_SECONDS = 0.15
 
@@ -40,6 +41,16 @@ class StampScore:
     pixel_scale: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StampValues:
+    """What a model without a score gives of one stamp: probabilities of its classes, or values and their errors."""
+
+    file: Path
+    plane: int
+    values: Mapping[str, float]
+    pixel_scale: float | None = None
+
+
 def score_stamps(
     paths: Sequence[Path],
     *,
@@ -47,7 +58,7 @@ def score_stamps(
     hdu: int | None = None,
     dataset: str | None = None,
     pixel_scale: float | None = None,
-    classifier: Classifier | Scorer | None = None,
+    classifier: Predictor | Scorer | None = None,
 ) -> Iterator[Step]:
     """Score the object at the centre of each stamp, every one by all test-time views.
 
@@ -58,7 +69,8 @@ def score_stamps(
 
     Yields
     ------
-    Steps whose items are StampScores in the order of the files, and an ImageError for each file that cannot be read.
+    Steps whose items are StampScores in the order of the files (StampValues of a model of several classes or of a
+    regression), and an ImageError for each file that cannot be read.
 
     Raises
     ------
@@ -69,9 +81,9 @@ def score_stamps(
     yield Step(0, len(files), note="Loading the model" if classifier is None else "")
     if classifier is None:
         load_card(model_folder(model))  # a wrong name is said before the seconds that torch takes
-        from engine.models.predict import load_classifier
+        from engine.models.predict import load_model
 
-        classifier = load_classifier(model)
+        classifier = load_model(model)
     for number, file in enumerate(files):
         try:
             stamps = read_stamps(file, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
@@ -88,8 +100,8 @@ def score_stamps(
             yield Step(number + int(start >= len(stamps)), len(files), items, file.name)
 
 
-def write_scores(rows: Sequence[StampScore], path: Path) -> None:
-    """Write scores as CSV with the columns file, plane, score, raw_score; whole or not at all.
+def write_scores(rows: Sequence[StampScore | StampValues], path: Path) -> None:
+    """Write what one model gave as CSV: file, plane, and score, raw_score or its values; whole or not at all.
 
     Raises
     ------
@@ -97,11 +109,17 @@ def write_scores(rows: Sequence[StampScore], path: Path) -> None:
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["file", "plane", "score", "raw_score"])
-        writer.writerows([row.file, row.plane, f"{row.score:.6g}", f"{row.raw_score:.6g}"] for row in rows)
+        writer.writerow(["file", "plane", *_values(rows[0])])
+        writer.writerows([row.file, row.plane, *(f"{value:.6g}" for value in _values(row).values())] for row in rows)
 
 
-def _score(classifier: Scorer, file: Path, stamps: Sequence[tuple[int, Mosaic]]) -> tuple[StampScore, ...]:
+def _values(row: StampScore | StampValues) -> Mapping[str, float]:
+    return row.values if isinstance(row, StampValues) else {"score": row.score, "raw_score": row.raw_score}
+
+
+def _score(
+    classifier: Any, file: Path, stamps: Sequence[tuple[int, Mosaic]]
+) -> tuple[StampScore, ...] | tuple[StampValues, ...]:
     card = classifier.card
     cutouts = []
     for _, mosaic in stamps:
@@ -115,9 +133,25 @@ def _score(classifier: Scorer, file: Path, stamps: Sequence[tuple[int, Mosaic]])
         cutouts[0].bands,
         np.concatenate([one.positions for one in cutouts]),
     )
+    if card.targets or len(card.classes) != 2:
+        columns = _estimated(classifier, together) if card.targets else _classified(classifier, together)
+        return tuple(
+            StampValues(file, plane, {name: float(column[k]) for name, column in columns.items()}, mosaic.pixel_scale)
+            for k, (plane, mosaic) in enumerate(stamps)
+        )
     scores = classifier.score_bands(together, views=VIEWS)
     scores = expected(scores, np.array([mosaic.pixel_scale or 0.0 for _, mosaic in stamps]))
     return tuple(
         StampScore(file, plane, float(scores.score[k]), float(scores.raw_score[k]), mosaic.pixel_scale)
         for k, (plane, mosaic) in enumerate(stamps)
     )
+
+
+def _estimated(model: Regressor, cutouts: Cutouts) -> dict[str, NDArray[np.float64]]:
+    found = model.estimate(cutouts, views=VIEWS)
+    columns = {name: found.value[:, k] for k, name in enumerate(found.names)}
+    return columns | {f"{name}_error": found.sigma[:, k] for k, name in enumerate(found.names)}
+
+
+def _classified(model: Classifier, cutouts: Cutouts) -> dict[str, NDArray[np.float64]]:
+    return dict(zip(model.card.classes, model.probabilities(cutouts, views=VIEWS).T, strict=True))

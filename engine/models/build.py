@@ -99,7 +99,7 @@ def build_network(
     *,
     in_channels: int,
     scales: int,
-    classes: int,
+    outputs: int,
     size: int = 64,
     drop_rate: float = 0.0,
     pretrained: Path | str | None = None,
@@ -111,7 +111,7 @@ def build_network(
     architecture : a timm name, ``@`` and the input to fit stamps to if it needs one, or several joined by ``+`` for a
         committee
     in_channels, scales : channels of each scale, number of scales
-    classes : two classes share one logit (that of the second class), more have one each
+    outputs : how many numbers it gives of a stamp (``outputs_for`` the classes, or one a target of a regression)
     size : stamp side in pixels, for the architectures built for one size (transformers)
     drop_rate : dropout before the head
     pretrained : a local timm checkpoint of the architecture, adapted to ``in_channels``; nothing is downloaded
@@ -121,7 +121,6 @@ def build_network(
     ModelError
         Unknown architecture, one that does not work at this size, or a checkpoint that does not fit it.
     """
-    outputs = 1 if classes == 2 else classes
     members = []
     for text in architecture.split("+"):
         name, fitting = split_architecture(text)
@@ -139,6 +138,11 @@ def build_network(
         )
     network = Committee(members) if len(members) > 1 else members[0]
     return network.to(memory_format=torch.channels_last)
+
+
+def outputs_for(classes: int) -> int:
+    """How many logits tell classes apart: two share one, that of the second class; more have one each."""
+    return 1 if classes == 2 else classes
 
 
 def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:

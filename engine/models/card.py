@@ -107,6 +107,26 @@ def calibrated(logit: ArrayLike, calibration: Mapping[str, float]) -> NDArray[np
     return sigmoid(value)
 
 
+Targets = Mapping[str, Mapping[str, float]]
+"""Mean and scale of each value that a regression gives."""
+
+
+def normalised(values: ArrayLike, targets: Targets) -> NDArray[np.float64]:
+    """Values (n, target) in units of the targets' scale about their mean, as a network gives them."""
+    mean, scale = _mean_and_scale(targets)
+    return np.asarray((np.asarray(values, np.float64) - mean) / scale)
+
+
+def denormalised(outputs: ArrayLike, targets: Targets) -> NDArray[np.float64]:
+    """Values (..., target) in their own units from a network's outputs."""
+    mean, scale = _mean_and_scale(targets)
+    return np.asarray(np.asarray(outputs, np.float64) * scale + mean)
+
+
+def _mean_and_scale(targets: Targets) -> NDArray[np.float64]:
+    return np.array([[one[key] for one in targets.values()] for key in ("mean", "scale")])
+
+
 def sigmoid(logit: ArrayLike) -> NDArray[np.float64]:
     """Probability of a logit, without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(logit, np.float64))))

@@ -14,20 +14,20 @@ from torch import Tensor, nn
 
 from engine.device import autocast, batch_size, pick_device
 from engine.errors import ModelError
-from engine.models.build import Committee, Network, build_network
-from engine.models.card import calibrated, load_card, sigmoid, weights_path
+from engine.models.build import Committee, Network, build_network, outputs_for
+from engine.models.card import calibrated, denormalised, load_card, sigmoid, weights_path
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
 from engine.models.preprocess import prepare
-from engine.types import Cutouts, FloatArray, ModelCard, Scores
+from engine.types import Cutouts, Estimates, FloatArray, ModelCard, Scores
 
 ANY = ("any",)
 VIEWS = {1: (0,), 2: (0, 5), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3, 4, 5, 6, 7)}
 """Which of the eight views of a square (quarter turns, mirrored from 4 on) are averaged for a number of views."""
 
 
-class Classifier:
-    """A trained network with its card, on a device.
+class Predictor:
+    """A trained network with its card, on a device, whatever it gives.
 
     ``network`` takes what ``prepared`` makes of pixels; ``note`` tells what had to be changed to go on (a smaller
     batch, the CPU), or is empty.
@@ -40,63 +40,8 @@ class Classifier:
         self.note = ""
         self._batch = 0
 
-    def score(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
-        """Score stamps: the mean logit over views and members, calibrated; its spread is that of their scores.
-
-        A stamp without any data scores 0.
-
-        Parameters
-        ----------
-        views : 1, 2, 4 or 8 of the views of a square that are averaged
-
-        Raises
-        ------
-        ModelError
-            Stamps of another size, pixel scale or bands than the model takes; or of several bands for a model that
-            scores one (choose a band, or ``score_bands``).
-        """
-        self._check(cutouts)
-        if self.card.bands == ANY and len(cutouts.bands) > 1:
-            raise ModelError(
-                f"the model {self.card.name} scores one band, the stamps have {', '.join(cutouts.bands)}: choose one"
-            )
-        self._check_binary()
-        return self._scores(self._view_logits(cutouts.pixels, views)[..., 0], _seen(cutouts.pixels))
-
-    def score_bands(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
-        """Score stamps of several bands with a model of any one: the mean logit over the bands that have data.
-
-        The bluest and the reddest band give further images that count as bands (engine.models.contrast). The spread
-        is over bands, views and members alike. A model of named bands scores as ``score`` does.
-        """
-        if self.card.bands != ANY:
-            return self.score(cutouts, views=views)
-        self._check(cutouts)
-        self._check_binary()
-        pixels = np.concatenate([cutouts.pixels, contrasts(cutouts)], axis=2)
-        n, scales, bands, size, _ = pixels.shape
-        single = pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
-        seen = _seen(single).reshape(n, bands)
-        logits = self._view_logits(single, views)[..., 0]
-        opinions = logits.reshape(len(logits), n, bands)
-        return self._scores(np.moveaxis(opinions, 2, 0).reshape(bands * len(logits), n), seen.T.repeat(len(logits), 0))
-
-    def probabilities(self, cutouts: Cutouts, *, views: int = 1) -> NDArray[np.float64]:
-        """Probability of each class (n, class); the rows of stamps without any data are NaN."""
-        self._check(cutouts)
-        logits = self._view_logits(cutouts.pixels, views).mean(0)
-        if logits.shape[1] == 1:
-            lens = calibrated(logits[:, 0], self.card.calibration)
-            found = np.stack([1 - lens, lens], 1)
-        else:
-            logits = logits / self.card.calibration.get("temperature", 1.0)
-            raised = np.exp(logits - logits.max(1, keepdims=True))
-            found = raised / raised.sum(1, keepdims=True)
-        found[~_seen(cutouts.pixels)] = np.nan
-        return np.asarray(found)
-
     def logits(self, pixels: FloatArray) -> NDArray[np.float64]:
-        """The network's own logits, (n,) for two classes and (n, class) for more, of (n, scale, band, y, x) pixels."""
+        """The network's own outputs, (n,) if it has one and (n, output) else, of (n, scale, band, y, x) pixels."""
         logits = self._view_logits(pixels, 1).mean(0)
         return np.asarray(logits[:, 0] if logits.shape[1] == 1 else logits)
 
@@ -109,7 +54,7 @@ class Classifier:
         if views not in VIEWS:
             raise ModelError(f"{views} views are not possible: choose 1, 2, 4 or 8")
         if not len(pixels):
-            return np.zeros((1, 0, 1 if len(self.card.classes) == 2 else len(self.card.classes)))
+            return np.zeros((1, 0, outputs_of(self.card)))
         stamps = prepare(pixels, self.card.channels)
         self._batch = self._batch or batch_size(self.device, stamps[0].size)
         found, first = [], 0
@@ -147,18 +92,6 @@ class Classifier:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _scores(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> Scores:
-        """Scores of logits (opinion, n), of those opinions that saw anything: ``seen`` is (n,) or (opinion, n)."""
-        weight = np.broadcast_to(seen, logits.shape).astype(np.float64)
-        count = np.maximum(weight.sum(0), 1)
-        mean = (weight * logits).sum(0) / count
-        each = calibrated(logits, self.card.calibration)
-        average = (weight * each).sum(0) / count
-        spread = np.sqrt((weight * (each - average) ** 2).sum(0) / count)
-        blind = weight.sum(0) == 0
-        score, raw = calibrated(mean, self.card.calibration), sigmoid(mean)
-        return Scores(np.where(blind, 0.0, score), np.where(blind, 0.0, raw), spread)
-
     def _check(self, cutouts: Cutouts) -> None:
         card = self.card
         if cutouts.pixels.shape[-1] != card.size:
@@ -173,11 +106,106 @@ class Classifier:
             wanted, given = ", ".join(card.bands), ", ".join(cutouts.bands)
             raise ModelError(f"the model {card.name} takes the bands {wanted}, in this order, not {given}: choose them")
 
+
+class Classifier(Predictor):
+    """A network that tells classes apart."""
+
+    def score(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
+        """Score stamps: the mean logit over views and members, calibrated; its spread is that of their scores.
+
+        A stamp without any data scores 0.
+
+        Parameters
+        ----------
+        views : 1, 2, 4 or 8 of the views of a square that are averaged
+
+        Raises
+        ------
+        ModelError
+            Stamps of another size, pixel scale or bands than the model takes; or of several bands for a model that
+            scores one (choose a band, or ``score_bands``).
+        """
+        self._check(cutouts)
+        if self.card.bands == ANY and len(cutouts.bands) > 1:
+            raise ModelError(
+                f"the model {self.card.name} scores one band, the stamps have {', '.join(cutouts.bands)}: choose one"
+            )
+        self._check_binary()
+        return self._scores(self._view_logits(cutouts.pixels, views)[..., 0], has_data(cutouts.pixels))
+
+    def score_bands(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
+        """Score stamps of several bands with a model of any one: the mean logit over the bands that have data.
+
+        The bluest and the reddest band give further images that count as bands (engine.models.contrast). The spread
+        is over bands, views and members alike. A model of named bands scores as ``score`` does.
+        """
+        if self.card.bands != ANY:
+            return self.score(cutouts, views=views)
+        self._check(cutouts)
+        self._check_binary()
+        pixels = np.concatenate([cutouts.pixels, contrasts(cutouts)], axis=2)
+        n, scales, bands, size, _ = pixels.shape
+        single = pixels.swapaxes(1, 2).reshape(n * bands, scales, 1, size, size)
+        seen = has_data(single).reshape(n, bands)
+        logits = self._view_logits(single, views)[..., 0]
+        opinions = logits.reshape(len(logits), n, bands)
+        return self._scores(np.moveaxis(opinions, 2, 0).reshape(bands * len(logits), n), seen.T.repeat(len(logits), 0))
+
+    def probabilities(self, cutouts: Cutouts, *, views: int = 1) -> NDArray[np.float64]:
+        """Probability of each class (n, class); the rows of stamps without any data are NaN."""
+        self._check(cutouts)
+        logits = self._view_logits(cutouts.pixels, views).mean(0)
+        if logits.shape[1] == 1:
+            lens = calibrated(logits[:, 0], self.card.calibration)
+            found = np.stack([1 - lens, lens], 1)
+        else:
+            logits = logits / self.card.calibration.get("temperature", 1.0)
+            raised = np.exp(logits - logits.max(1, keepdims=True))
+            found = raised / raised.sum(1, keepdims=True)
+        found[~has_data(cutouts.pixels)] = np.nan
+        return np.asarray(found)
+
+    def _scores(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> Scores:
+        """Scores of logits (opinion, n), of those opinions that saw anything: ``seen`` is (n,) or (opinion, n)."""
+        weight = np.broadcast_to(seen, logits.shape).astype(np.float64)
+        count = np.maximum(weight.sum(0), 1)
+        mean = (weight * logits).sum(0) / count
+        each = calibrated(logits, self.card.calibration)
+        average = (weight * each).sum(0) / count
+        spread = np.sqrt((weight * (each - average) ** 2).sum(0) / count)
+        blind = weight.sum(0) == 0
+        score, raw = calibrated(mean, self.card.calibration), sigmoid(mean)
+        return Scores(np.where(blind, 0.0, score), np.where(blind, 0.0, raw), spread)
+
     def _check_binary(self) -> None:
         if len(self.card.classes) != 2:
             raise ModelError(
                 f"the model {self.card.name} tells {', '.join(self.card.classes)} apart: it gives no single score"
             )
+
+
+class Regressor(Predictor):
+    """A network that gives values: the card's targets."""
+
+    def estimate(self, cutouts: Cutouts, *, views: int = 1) -> Estimates:
+        """The values of stamps, means over views and members, with the error to expect of each.
+
+        The error is that on the validation part of the training (card.calibration) and the spread over views and
+        members, in quadrature: it holds for stamps like those of the training set, no others.
+
+        Raises
+        ------
+        ModelError
+            Stamps of another size, pixel scale or bands than the model takes.
+        """
+        self._check(cutouts)
+        each = denormalised(self._view_logits(cutouts.pixels, views), self.card.targets)
+        names = tuple(self.card.targets)
+        error = np.array([self.card.calibration.get(f"sigma_{name}", 0.0) for name in names])
+        value, sigma = each.mean(0), np.hypot(each.std(0), error)
+        blind = ~has_data(cutouts.pixels)
+        value[blind] = sigma[blind] = np.nan
+        return Estimates(names, value, sigma)
 
 
 def view(stamps: Tensor, number: int) -> Tensor:
@@ -187,12 +215,26 @@ def view(stamps: Tensor, number: int) -> Tensor:
 
 
 def load_classifier(model: str | Path, *, device: str | None = None) -> Classifier:
-    """Load a model by its name in the library or its folder, once its weights were found to be those of its card.
+    """Load a classifier by its name in the library or its folder, once its weights were found to be those of its card.
 
     Raises
     ------
     ModelError
-        No such model, or a card, weights and architecture that do not fit each other.
+        No such model, one that gives no scores, or a card, weights and architecture that do not fit each other.
+    """
+    found = load_model(model, device=device)
+    if not isinstance(found, Classifier):
+        raise ModelError(f"the model {found.card.name} gives {', '.join(found.card.targets)}, no score: choose another")
+    return found
+
+
+def load_model(model: str | Path, *, device: str | None = None) -> Classifier | Regressor:
+    """Load a model of stamps, whatever it gives; as ``load_classifier``.
+
+    Raises
+    ------
+    ModelError
+        No such model, a dense detector, or a card, weights and architecture that do not fit each other.
     """
     folder = model_folder(model)
     card = load_card(folder)
@@ -202,11 +244,16 @@ def load_classifier(model: str | Path, *, device: str | None = None) -> Classifi
         card.architecture,
         in_channels=len(card.channels) * len(card.bands),
         scales=len(card.pixel_scales),
-        classes=len(card.classes),
+        outputs=outputs_of(card),
         size=card.size,
     )
     fill(network, card, folder)
-    return Classifier(card, network, pick_device(device))
+    return (Regressor if card.targets else Classifier)(card, network, pick_device(device))
+
+
+def outputs_of(card: ModelCard) -> int:
+    """How many outputs the network of a card has."""
+    return len(card.targets) or outputs_for(len(card.classes))
 
 
 def fill(network: nn.Module, card: ModelCard, folder: Path) -> None:
@@ -235,5 +282,6 @@ def read_weights(card: ModelCard, folder: Path) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def _seen(pixels: FloatArray) -> NDArray[np.bool_]:
+def has_data(pixels: FloatArray) -> NDArray[np.bool_]:
+    """Whether stamps (n, scale, band, y, x) hold any data, (n,)."""
     return np.asarray(np.isfinite(pixels).any((1, 2, 3, 4)))

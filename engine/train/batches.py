@@ -29,6 +29,7 @@ def prepared_path(data: TrainingSet, channels: Sequence[str], folder: Path) -> P
     """Where the prepared stamps of a training set lie: named by the data, the channels and the code that makes them."""
     digest = hashlib.sha256(inspect.getsource(preprocess).encode())
     digest.update("|".join([*data.sha256, *data.bands, *channels]).encode())
+    digest.update(np.stack([data.file, data.row, data.band]).tobytes())
     return folder / f"prepared-{digest.hexdigest()[:16]}.npy"
 
 
@@ -39,26 +40,36 @@ def prepare_all(data: TrainingSet, channels: Sequence[str], path: Path, *, threa
     appears under its name only when it is whole.
     """
     temporary = path.with_suffix(".part")
-    pending: deque[tuple[slice, Future[NDArray[np.float32]]]] = deque()
     out: np.memmap[Any, np.dtype[np.float16]] | None = None
     try:
-        with ThreadPoolExecutor(threads) as pool:
-            for place, stamps in _padded(data.chunks(_CHUNK)):
-                if stamps is not None:
-                    pending.append((place, pool.submit(preprocess.prepare, stamps, channels)))
-                while pending and (len(pending) > threads or stamps is None):
-                    ready, future = pending.popleft()
-                    made = future.result()
-                    if out is None:
-                        shape = (len(data), *made.shape[1:])
-                        out = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-                    out[ready] = made
-                    yield len(made)
+        for place, made in prepared(data, channels, threads=threads):
+            if out is None:
+                out = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(data), *made.shape[1:]))
+            out[place] = made
+            yield len(made)
         if out is not None:
             out.flush()
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def prepared(
+    data: TrainingSet, channels: Sequence[str], *, threads: int
+) -> Iterator[tuple[slice, NDArray[np.float16]]]:
+    """All examples in order as the network sees them, in chunks: their places and (n, scale, channel, y, x)."""
+    pending: deque[tuple[slice, Future[NDArray[np.float16]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for place, stamps in _padded(data.chunks(_CHUNK)):
+            if stamps is not None:
+                pending.append((place, pool.submit(_prepare, stamps, channels)))
+            while pending and (len(pending) > threads or stamps is None):
+                ready, future = pending.popleft()
+                yield ready, future.result()
+
+
+def _prepare(stamps: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float16]:
+    return preprocess.prepare(stamps, channels).astype(np.float16)
 
 
 def _padded(
@@ -70,9 +81,12 @@ def _padded(
 
 
 class Examples:
-    """Prepared stamps and labels on a device, or on disk where they do not fit there."""
+    """Prepared stamps and what is to be learned of them, on a device, or on disk where they do not fit there.
 
-    def __init__(self, path: Path, label: NDArray[np.int64], device: torch.device) -> None:
+    ``label`` is the class (n,), or the values of a regression (n, target).
+    """
+
+    def __init__(self, path: Path, label: NDArray[Any], device: torch.device) -> None:
         # Copy-on-write: torch wants writable memory, the file stays as it is.
         stamps = torch.from_numpy(np.load(path, mmap_mode="c"))
         if len(stamps) != len(label):
@@ -83,7 +97,7 @@ class Examples:
         self.label = torch.from_numpy(label).to(device)
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Stamps (n, scale, channel, y, x) float32 and labels (n,) on the device."""
+        """Stamps (n, scale, channel, y, x) float32 and labels (n,), or values (n, target), on the device."""
         chosen = torch.from_numpy(np.ascontiguousarray(indices))
         stamps = self.stamps[chosen.to(self.stamps.device)].to(self.device).float()
         return stamps, self.label[chosen.to(self.device)]

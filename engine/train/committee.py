@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine.device import pick_device
 from engine.errors import ModelError
 from engine.models.build import Committee, Network
-from engine.models.card import CARD, load_card
-from engine.models.predict import load_classifier
-from engine.train.batches import Examples, prepare_all, prepared_path
+from engine.models.card import CARD, Targets, load_card, normalised
+from engine.models.predict import load_model
+from engine.train.batches import prepare_all, prepared_path
 from engine.train.course import Progress
-from engine.train.data import open_training_set, split
-from engine.train.judge import Court, data_named, settle, write_model
+from engine.train.data import open_for, split
+from engine.train.judge import data_named, hold_court, settle, write_model
 from engine.types import ModelCard, Step
 
 _SAME = ("task", "classes", "bands", "size", "pixel_scales", "channels")
@@ -65,7 +66,8 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
     cards = [load_card(folder) for folder in request.members]
     shares = _shared_split(cards, request.members)
     yield Step(0, 1, note="Reading the training set")
-    data = open_training_set(request.data, bands=cards[0].bands)
+    targets = tuple(cards[0].targets)
+    data = open_for(request.data, bands=cards[0].bands, targets=targets)
     parts = split(data.label, data.group, **shares)
     path = prepared_path(data, cards[0].channels, request.cache or request.out)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,10 +76,9 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
     if fresh:
         for count in prepare_all(data, cards[0].channels, path, threads=request.threads or os.cpu_count() or 1):
             yield progress.step(count)
-    device = pick_device(request.device)
-    committee = Committee(_networks(request.members)).to(device)
+    court = hold_court(data, parts, path, pick_device(request.device), targets=targets)
+    committee = Committee(_networks(request.members, court.described.get("targets", {}))).to(court.examples.device)
     progress.note = "Testing"
-    court = Court(data, parts, Examples(path, data.label, device), lambda: torch.autocast(device.type, enabled=False))
     found = yield from progress.through(settle(committee, court, prior=request.prior, half=request.half_weights))
     members = [{"key": card.key, "training": card.training, "metrics": card.metrics} for card in cards]
     card = write_model(
@@ -85,6 +86,7 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
         data,
         request.out,
         half=request.half_weights,
+        **court.described,
         name=request.name,
         architecture="+".join(card.architecture for card in cards),
         task=cards[0].task,
@@ -108,6 +110,7 @@ def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[s
     head = cards[0]
     for card, folder in zip(cards[1:], folders[1:], strict=True):
         other = [name for name in _SAME if getattr(card, name) != getattr(head, name)]
+        other += ["targets"] if tuple(card.targets) != tuple(head.targets) else []
         other += [name for name in _SPLIT.values() if card.training.get(name) != head.training.get(name)]
         if other:
             message = f"{folder} and {folders[0]} differ in {', '.join(name.replace('_', ' ') for name in other)}"
@@ -117,7 +120,7 @@ def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[s
     return {key: head.training[name] for key, name in _SPLIT.items()}
 
 
-def _networks(folders: Sequence[Path]) -> list[Network]:
+def _networks(folders: Sequence[Path], targets: Targets) -> list[Network]:
     """The networks of the members (those of a member that is a committee one by one), each calibrated by its head.
 
     Networks differ in how steep their logits are; with its own calibration in its head none of them outvotes the
@@ -125,12 +128,22 @@ def _networks(folders: Sequence[Path]) -> list[Network]:
     """
     found: list[Network] = []
     for folder in folders:
-        classifier = load_classifier(folder, device="cpu")
-        network, calibration = classifier.network, classifier.card.calibration
+        model = load_model(folder, device="cpu")
+        network = model.network
+        slope, intercept = _own_units(model.card, targets)
         for member in network.members if isinstance(network, Committee) else (network,):
             with torch.no_grad():
-                slope = calibration.get("slope", 1.0 / calibration.get("temperature", 1.0))
-                member.head.weight.mul_(slope)
-                member.head.bias.mul_(slope).add_(calibration.get("intercept", 0.0))
+                member.head.weight.mul_(slope[:, None])
+                member.head.bias.mul_(slope).add_(intercept)
             found.append(member)
     return found
+
+
+def _own_units(card: ModelCard, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Slope and intercept (output,) that turn a member's outputs into calibrated logits, or into common ``targets``."""
+    if targets:
+        middle = normalised([[one["mean"] for one in card.targets.values()]], targets)[0]
+        scale = [card.targets[name]["scale"] / one["scale"] for name, one in targets.items()]
+        return torch.tensor(scale, dtype=torch.float32), torch.tensor(middle, dtype=torch.float32)
+    slope = card.calibration.get("slope", 1.0 / card.calibration.get("temperature", 1.0))
+    return torch.tensor([slope]), torch.tensor([card.calibration.get("intercept", 0.0)])

@@ -135,11 +135,15 @@ def read_checkpoint(request: TrainRequest, data: Source) -> Any:
         return None
     saved, wanted = load_state(path), fingerprint(request, data)
     # A checkpoint older than an option is of a training with its default.
-    before = {field.name: field.default for field in dataclasses.fields(request)} | saved["request"]
+    before = {field.name: _plain(field.default) for field in dataclasses.fields(request)} | saved["request"]
     other = [name.replace("_", " ") for name in wanted if before.get(name) != wanted[name]]
     if other:
         raise ModelError(f"{path} is of a training with another {', '.join(other)}: use the same, or another folder")
     return saved
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def make_optimizer(request: TrainRequest, network: nn.Module) -> torch.optim.Optimizer:

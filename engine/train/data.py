@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,6 +62,15 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def values(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """Columns of the truth table side by side, (n, column)."""
+        return np.column_stack([np.asarray(self.truth[name], np.float64) for name in columns])
+
+    def subset(self, chosen: NDArray[np.bool_]) -> TrainingSet:
+        """The examples that are ``chosen`` (n,), in their order."""
+        columns = {name: getattr(self, name)[chosen] for name in ("file", "row", "band", "label", "group")}
+        return replace(self, truth={name: column[chosen] for name, column in self.truth.items()}, **columns)
 
     def chunks(self, count: int = 512) -> Iterator[tuple[slice, FloatArray]]:
         """Examples in order, in chunks of about ``count`` stamps: their places and (n, scale, band, size, size)."""
@@ -128,6 +137,45 @@ def open_training_set(paths: Sequence[Path | str], *, bands: tuple[str, ...] = A
             f"the training set holds no example of {', '.join(absent)}: label some, or add a file with them"
         )
     return merged
+
+
+def open_for(paths: Sequence[Path | str], *, bands: tuple[str, ...], targets: tuple[str, ...] = ()) -> TrainingSet:
+    """A training set with what is to be learned in it: classes, or the values of some columns of its truth table.
+
+    Raises
+    ------
+    DataError
+        As ``open_training_set``, or a single class and no target.
+    """
+    data = open_training_set(paths, bands=bands)
+    if targets:
+        return _with_targets(data, targets)
+    if len(data.classes) < 2:
+        columns = ", ".join(name for name in data.truth if name != "group") or "none"
+        message = f"the training set holds the class {data.classes[0]} alone: nothing to tell apart"
+        raise DataError(f"{message}; name a column of its truth table as the target ({columns})")
+    return data
+
+
+def _with_targets(data: TrainingSet, columns: Sequence[str]) -> TrainingSet:
+    """The examples that have a value in each of these columns of the truth table, for a regression.
+
+    Raises
+    ------
+    DataError
+        A column that is not there, or that has the same value everywhere.
+    """
+    for name in columns:
+        if name not in data.truth:
+            known = ", ".join(column for column in data.truth if column != "group") or "none"
+            raise DataError(f"the truth table has no column {name!r} of numbers: choose of {known}")
+    data = data.subset(np.asarray(np.isfinite(data.values(columns)).all(1)))
+    if not len(data):
+        raise DataError(f"no example has a value of {' and '.join(columns)}: choose another target")
+    for name, values in zip(columns, data.values(columns).T, strict=True):
+        if np.ptp(values) == 0:
+            raise DataError(f"{name} is {values[0]:g} in every example: choose another target")
+    return data
 
 
 def _open(path: Path, number: int, any_band: bool) -> TrainingSet:
@@ -215,8 +263,7 @@ def split(
         Too few groups for each part to hold every label.
     """
     groups, inverse = np.unique(group, return_inverse=True)
-    draw = _hash01(groups, seed)
-    part = np.where(draw < validation, 1, np.where(draw < validation + test, 2, 0))
+    draw, part = _hash01(groups, seed), drawn_parts(groups, seed=seed, validation=validation, test=test)
     held = np.zeros((len(groups), int(label.max()) + 1), bool)
     held[inverse, label] = True
     kinds = np.unique(held, axis=0, return_inverse=True)[1].ravel()  # by the labels a group holds: twins hold both
@@ -230,6 +277,12 @@ def split(
         if len(absent):
             raise DataError(f"too few sources with label {absent[0]} for a {name} part: add examples (3 at the least)")
     return {name: np.flatnonzero(part[inverse] == number) for number, name in enumerate(PARTS)}
+
+
+def drawn_parts(group: NDArray[Any], *, seed: int, validation: float = 0.1, test: float = 0.1) -> Indices:
+    """The part (its place in PARTS) where ``split`` puts groups unless a part needs filling up, (n,)."""
+    draw = _hash01(group, seed)
+    return np.where(draw < validation, 1, np.where(draw < validation + test, 2, 0))
 
 
 def _topped_up(part: Indices, fractions: Sequence[float]) -> Indices:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +18,18 @@ from scipy.special import softmax
 from torch import nn
 
 from engine.errors import ModelError
-from engine.models.card import WEIGHTS, calibrated, file_sha256, load_card, save_card, sigmoid
+from engine.models.build import outputs_for
+from engine.models.card import (
+    WEIGHTS,
+    Targets,
+    calibrated,
+    denormalised,
+    file_sha256,
+    load_card,
+    normalised,
+    save_card,
+    sigmoid,
+)
 from engine.train import metrics
 from engine.train.batches import Examples
 from engine.train.checkpoint import save_tensors, weights
@@ -36,12 +48,26 @@ Logits = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Court:
-    """The data a network is judged on: all examples, their parts, and the precision of the device they are on."""
+    """The data a network is judged on: all examples, their parts, and the precision of the device they are on.
+
+    ``rank`` names the metric by which epochs are compared.
+    """
 
     data: TrainingSet
     parts: Mapping[str, NDArray[np.int64]]
     examples: Examples
     autocast: Callable[[], torch.autocast]
+    rank: ClassVar[str] = "auc"
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives of a stamp."""
+        return outputs_for(len(self.data.classes))
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Fields of the card that tell what the outputs mean."""
+        return {"classes": self.data.classes}
 
     def logits(self, network: nn.Module, part: str) -> Generator[int, None, Logits]:
         """Logits (n, outputs) of a part; yields how many examples were added."""
@@ -104,6 +130,87 @@ class Court:
         return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegressionCourt(Court):
+    """The same for values of the truth table; the network gives them in units of ``targets``' mean and scale."""
+
+    targets: Targets
+    rank: ClassVar[str] = "r2"
+
+    @property
+    def outputs(self) -> int:
+        """One a target."""
+        return len(self.targets)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Fields of the card that tell what the outputs mean."""
+        return {"classes": (), "targets": self.targets}
+
+    def metrics(self, part: str, logits: Logits, loss_of: Loss | None = None) -> dict[str, float]:
+        """Loss and metrics of a part, in the units of the values; of several targets, R2 is the mean of theirs."""
+        truth, predicted = self._values(part), denormalised(logits, self.targets)
+        loss_of = loss_of or make_loss("MSELoss", classes=0)
+        wanted = torch.from_numpy(normalised(truth, self.targets))
+        found = {"loss": float(loss_of(torch.from_numpy(logits), wanted, None))}
+        each = [metrics.regression_metrics(truth[:, k], predicted[:, k]) for k in range(self.outputs)]
+        if self.outputs == 1:
+            return found | each[0]
+        named = zip(self.targets, each, strict=True)
+        found["r2"] = float(np.mean([one["r2"] for one in each]))
+        return found | {f"{key}_{name}": value for name, one in named for key, value in one.items()}
+
+    def calibration(self, logits: Logits, prior: float | None) -> dict[str, float]:
+        """Root mean square error of each target on the validation part."""
+        if prior is not None:
+            raise ModelError("a regression has no prior: leave it out")
+        error = denormalised(logits, self.targets) - self._values("validation")
+        return {f"sigma_{name}": float(np.sqrt(np.mean(error[:, k] ** 2))) for k, name in enumerate(self.targets)}
+
+    def verdict(self, logits: Logits, calibration: Mapping[str, float]) -> dict[str, float]:
+        """Metrics of the test part, with intervals, and the share of values within the calibrated error."""
+        truth, predicted, group = self._values("test"), denormalised(logits, self.targets), self._groups("test")
+        found = self.metrics("test", logits)
+        for k, name in enumerate(self.targets):
+            end = "" if self.outputs == 1 else f"_{name}"
+            intervals = {"mse": metrics.mean_squared_error, "r2": metrics.r_squared}
+            for key, metric in intervals.items():
+                found[f"{key}{end}_low"], found[f"{key}{end}_high"] = metrics.bootstrap(
+                    metric, truth[:, k], predicted[:, k], group=group
+                )
+            error = np.abs(predicted[:, k] - truth[:, k])
+            found[f"within_sigma{end}"] = float(np.mean(error < calibration[f"sigma_{name}"]))
+        return found
+
+    def _values(self, part: str) -> NDArray[np.float64]:
+        return self.data.values(tuple(self.targets))[self.parts[part]]
+
+    def _groups(self, part: str) -> NDArray[np.int64]:
+        return self.data.group[self.parts[part]]
+
+
+def hold_court(
+    data: TrainingSet,
+    parts: Mapping[str, NDArray[np.int64]],
+    prepared: Path,
+    device: torch.device,
+    *,
+    targets: Sequence[str] = (),
+    autocast: Callable[[], torch.autocast] | None = None,
+) -> Court:
+    """The court for classes, or for columns of the truth table in units of their spread in the training part.
+
+    ``prepared`` is the file of the prepared stamps; without ``autocast`` networks are judged in full precision.
+    """
+    in_full = autocast or partial(torch.autocast, device.type, enabled=False)
+    if not targets:
+        return Court(data, parts, Examples(prepared, data.label, device), in_full)
+    columns = zip(targets, data.values(targets)[parts["train"]].T, strict=True)
+    units = {name: {"mean": float(column.mean()), "scale": float(column.std())} for name, column in columns}
+    values = normalised(data.values(targets), units).astype(np.float32)
+    return RegressionCourt(data, parts, Examples(prepared, values, device), in_full, units)
+
+
 def settle(
     network: nn.Module, court: Court, *, prior: float | None, half: bool
 ) -> Generator[int, None, dict[str, Any]]:
@@ -122,7 +229,6 @@ def write_model(network: nn.Module, data: TrainingSet, folder: Path, *, half: bo
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(weights(network, half=half), folder / WEIGHTS)
     card = ModelCard(
-        classes=data.classes,
         bands=data.bands,
         size=data.size,
         pixel_scales=data.pixel_scales,

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
 from engine.models.predict import read_weights
-from engine.train.batches import Examples, augmented, prepare_all, prepared_path
+from engine.train.batches import augmented, prepare_all, prepared_path
 from engine.train.course import (
     BEST,
     Course,
@@ -34,8 +35,8 @@ from engine.train.course import (
     read_checkpoint,
     training_autocast,
 )
-from engine.train.data import PARTS, TrainingSet, open_training_set, split
-from engine.train.judge import Court, data_named, settle, write_model
+from engine.train.data import PARTS, TrainingSet, open_for, split
+from engine.train.judge import Court, data_named, hold_court, settle, write_model
 from engine.train.losses import Loss, make_loss
 from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
 from engine.train.settings import arguments
@@ -46,7 +47,7 @@ __all__ = ["TrainRequest", "train"]
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Run(Course):
-    """What the training of a classifier holds between its steps."""
+    """What the training of a classifier or a regression holds between its steps."""
 
     court: Court
     loss_of: Loss
@@ -55,7 +56,8 @@ class _Run(Course):
     @property
     def best(self) -> int:
         """Index of the epoch that ranked the validation part best; between equals, the one of lower loss."""
-        return max(range(len(self.history)), key=lambda k: (self.history[k]["auc"], -self.history[k]["loss"]))
+        rank = self.court.rank
+        return max(range(len(self.history)), key=lambda k: (self.history[k][rank], -self.history[k]["loss"]))
 
     @property
     def exhausted(self) -> bool:
@@ -84,7 +86,7 @@ def train(request: TrainRequest) -> Iterator[Step]:
         torch.set_num_threads(request.threads)
     try:
         yield Step(0, 1, note="Reading the training set")
-        data = open_training_set(request.data, bands=request.bands)
+        data = open_for(request.data, bands=request.bands, targets=request.targets)
         saved = read_checkpoint(request, data)
         if (request.out / CARD).exists():
             yield Step(1, 1, (load_card(request.out),), "Already trained")
@@ -107,7 +109,8 @@ def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Ste
         for count in prepare_all(data, request.channels, path, threads=request.threads or os.cpu_count() or 1):
             yield progress.step(count)
     device = pick_device(request.device)
-    court = Court(data, parts, Examples(path, data.label, device), lambda: training_autocast(request.precision, device))
+    autocast = partial(training_autocast, request.precision, device)
+    court = hold_court(data, parts, path, device, targets=request.targets, autocast=autocast)
     run = _set_up(request, court, progress)
     if saved is not None:
         run.resume(saved)
@@ -125,6 +128,7 @@ def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Ste
         half=request.half_weights,
         training=_record(run, time.monotonic() - started),
         history=tuple(run.history),
+        **court.described,
         **{name: getattr(request, name) for name in ("name", "architecture", "task", "channels", "limits", "licence")},
         **found,
     )
@@ -143,7 +147,7 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
         request.architecture,
         in_channels=examples.stamps.shape[2],
         scales=len(data.pixel_scales),
-        classes=len(data.classes),
+        outputs=court.outputs,
         size=data.size,
         drop_rate=request.drop_rate,
         pretrained=pretrained,
@@ -157,8 +161,10 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     network = network.to(examples.device)
     batches = max(1, round(len(court.parts["train"]) / request.batch_size))
     optimizer = make_optimizer(request, network)
-    counts = np.bincount(data.label[court.parts["train"]], minlength=len(data.classes))
-    balanced = torch.from_numpy(counts.sum() / (len(counts) * counts)).float().to(examples.device)
+    weight = None
+    if request.balance == "weights":
+        counts = np.bincount(data.label[court.parts["train"]], minlength=len(data.classes))
+        weight = torch.from_numpy(counts.sum() / (len(counts) * counts)).float().to(examples.device)
     return _Run(
         request=request,
         court=court,
@@ -168,12 +174,12 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
         scheduler=make_scheduler(request, optimizer, batches),
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
         loss_of=make_loss(
-            request.loss,
-            classes=len(data.classes),
+            request.chosen_loss,
+            classes=0 if request.targets else len(data.classes),
             label_smoothing=request.label_smoothing,
             arguments=arguments(request.settings, "loss"),
         ),
-        weight=balanced if request.balance == "weights" else None,
+        weight=weight,
         batches=batches,
     )
 
@@ -223,7 +229,8 @@ def _note(run: _Run, losses: list[float], started: float) -> str:
     seen = len(losses) * len(run.court.parts["train"]) / run.batches
     note = f"Epoch {number + 1} of {request.epochs}: loss {np.mean(losses[-50:]):.4f}"
     note += f", {seen / max(time.monotonic() - started, 1e-9):.0f} images/s"
-    return note + (f", validation AUC {run.history[-1]['auc']:.4f}" if run.history else "")
+    rank = run.court.rank
+    return note + (f", validation {rank.upper()} {run.history[-1][rank]:.4f}" if run.history else "")
 
 
 def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
@@ -245,6 +252,7 @@ def _record(run: _Run, seconds: float) -> dict[str, Any]:
     found = {name: value for name, value in dataclasses.asdict(run.request).items() if name not in left_out}
     for name in ("pretrained", "start"):
         found[name] = found[name] and Path(found[name]).name
+    found["loss"] = run.request.chosen_loss
     found |= {f"{part}_examples": len(run.court.parts[part]) for part in PARTS}
     found |= {"data": data_named(run.court.data), "best_epoch": run.best + 1, "seconds": round(seconds, 1)}
     return found | {"device": str(run.court.examples.device), "machine": platform.machine()}

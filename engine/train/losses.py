@@ -23,6 +23,8 @@ LOSSES = {"cross_entropy": 0.0, "focal": 2.0}
 _OF_INDEX = ("CrossEntropyLoss", "MultiMarginLoss", "LabelSmoothingCrossEntropy", "AsymmetricLossSingleLabel")
 _OF_ROW = ("BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftTargetCrossEntropy", "AsymmetricLossMultiLabel")
 CLASS_LOSSES = (*LOSSES, *_OF_INDEX, *_OF_ROW)
+VALUE_LOSSES = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss")
+"""The losses of a regression, of torch.nn."""
 _SET_HERE = ("reduction", "size_average", "reduce", "weight")
 
 
@@ -30,6 +32,8 @@ def make_loss(
     name: str, *, classes: int, label_smoothing: float = 0.0, arguments: Mapping[str, Any] | None = None
 ) -> Loss:
     """The loss of that name: ``loss(logits (n, outputs), label (n,), class weights or None)``.
+
+    No classes means a regression, whose ``label`` are values (n, outputs).
 
     ``cross_entropy`` works for any number of classes (binary cross-entropy for two); ``focal`` is Lin et al. 2017,
     which turns from what is already learned to what is not (``gamma``, 2). Others are classes of torch.nn and
@@ -41,8 +45,9 @@ def make_loss(
         Unknown loss or argument, or a smoothing outside 0..1 or that the loss does not know.
     """
     given = dict(arguments or {})
-    if name not in CLASS_LOSSES:
-        raise unknown("loss", name, CLASS_LOSSES)
+    known = CLASS_LOSSES if classes else VALUE_LOSSES
+    if name not in known:
+        raise unknown("loss", name, known)
     if not 0.0 <= label_smoothing < 1.0:
         raise ModelError(f"label smoothing is a fraction from 0 to below 1, not {label_smoothing}: change it")
     if name in LOSSES:
@@ -53,7 +58,20 @@ def make_loss(
         if not smoothing:
             raise ModelError(f"{name} knows no label smoothing: leave it out, or choose another loss")
         given.setdefault(smoothing[0], label_smoothing)
-    return _of_library(name, kind, classes, given)
+    return _of_library(name, kind, classes, given) if classes else _of_values(name, kind, given)
+
+
+def _of_values(name: str, kind: Callable[..., Any], given: dict[str, Any]) -> Loss:
+    take_only(given, kind, name, _SET_HERE)
+    try:
+        module = kind(**given)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} cannot be made with {given} ({error}): change its arguments") from error
+
+    def loss(values: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return torch.as_tensor(module(values.float(), target.float()))
+
+    return loss
 
 
 def _own(name: str, classes: int, label_smoothing: float, given: dict[str, Any]) -> Loss:

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 
 from engine.errors import DataError
 
-Metric = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
+Metric = Callable[[NDArray[Any], NDArray[np.float64]], float]
 
 
 def binary_metrics(label: ArrayLike, probability: ArrayLike) -> dict[str, float]:
@@ -70,6 +70,32 @@ def multiclass_metrics(label: ArrayLike, probability: ArrayLike, classes: Sequen
         found[f"recall_{name}"] = float(confusion[row, row] / confusion[row].sum())
         found |= {f"confusion_{name}_{other}": float(confusion[row, column]) for column, other in enumerate(names)}
     return found
+
+
+def regression_metrics(value: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
+    """Mean squared and absolute error, R2 and mean deviation of predicted values, (n,) both.
+
+    R2 is one minus the squared error over the variance of the true values: 0 for who always gives their mean.
+    """
+    truth, guess = np.asarray(value, np.float64), np.asarray(predicted, np.float64)
+    if not np.isfinite(guess).all():
+        raise DataError("some predicted values are not numbers: lower the learning rate and train again")
+    return {
+        "mse": mean_squared_error(truth, guess),
+        "mae": float(np.mean(np.abs(guess - truth))),
+        "r2": r_squared(truth, guess),
+        "bias": float(np.mean(guess - truth)),
+    }
+
+
+def mean_squared_error(value: NDArray[Any], predicted: NDArray[np.float64]) -> float:
+    """Mean of the squared errors, in the square of the unit of the values."""
+    return float(np.mean((predicted - value) ** 2))
+
+
+def r_squared(value: NDArray[Any], predicted: NDArray[np.float64]) -> float:
+    """Fraction of the variance of the values (n,) that the predicted ones explain."""
+    return float(1 - np.mean((predicted - value) ** 2) / np.var(value))
 
 
 def macro_auc(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
@@ -139,17 +165,22 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Interval that holds ``level`` of a metric's values over resampled groups (those that lack a class left out).
 
+    ``label`` are classes (whole numbers), or the true values of a regression.
+
     ``group`` (n,) numbers what the examples share, a source seen in several bands say: such examples are not
     independent, and are drawn together (the cluster bootstrap). Without it every example stands for itself.
     """
-    truth, value = _checked(label, score)
+    truth, value = np.asarray(label), np.asarray(score, np.float64)
+    if truth.dtype.kind in "iub":
+        truth, value = _checked(truth, value)
     names, index = np.unique(np.arange(len(truth)) if group is None else np.asarray(group), return_inverse=True)
     members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
-    random, kinds = np.random.default_rng(seed), len(np.unique(truth))
+    random = np.random.default_rng(seed)
+    kinds = len(np.unique(truth)) if truth.dtype.kind == "i" else 2  # values: any two, else there is no variance
     found = []
     for _ in range(repeats):
         chosen = np.concatenate([members[place] for place in random.integers(0, len(names), len(names))])
-        if len(np.unique(truth[chosen])) == kinds:
+        if len(np.unique(truth[chosen])) >= kinds:
             found.append(metric(truth[chosen], value[chosen]))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

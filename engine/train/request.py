@@ -26,14 +26,15 @@ IMAGENET = "imagenet"
 class TrainRequest:
     """All a training needs, frozen when it is asked for.
 
-    ``bands`` is ("any",) for a model of one band, whichever, or () for one of all the set's bands together;
-    ``pretrained`` is a local timm checkpoint, or "imagenet"; ``start`` a model folder whose weights training goes on
-    from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
-    ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
-    of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was
-    ranked no better for so many epochs; ``shift`` moves stamps by up to so many pixels; ``turns`` turns and mirrors;
-    ``prior`` is the fraction of lenses to expect in use (None: as in the training set);
-    ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
+    ``targets`` are columns of the truth table, for a regression of their values instead of a classification; ``loss``
+    is cross-entropy for classes and MSELoss for values unless named; ``bands`` is ("any",) for a model of one band,
+    whichever, or () for one of all the set's bands together; ``pretrained`` is a local timm checkpoint, or "imagenet";
+    ``start`` a model folder whose weights training goes on from; ``ema_decay`` keeps and uses a moving average of the
+    weights; ``noise`` adds noise to prepared stamps; ``balance`` "weights" weighs the classes alike in the loss,
+    "sampler" draws them alike; ``settings`` are arguments of loss, optimiser and scheduler (``engine.train.settings``);
+    ``patience`` stops once the validation part was ranked no better for so many epochs; ``turns`` turns and mirrors
+    stamps, ``shift`` moves them by up to so many pixels; ``prior`` is the fraction of lenses to expect in use (None: as
+    in the training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
     """
 
     data: tuple[Path, ...]
@@ -47,7 +48,7 @@ class TrainRequest:
     scheduler: str = "cosine"
     warmup_epochs: float = 0.5
     weight_decay: float = 0.02
-    loss: str = "cross_entropy"
+    loss: str | None = None
     label_smoothing: float = 0.0
     drop_rate: float = 0.0
     ema_decay: float | None = None
@@ -55,6 +56,7 @@ class TrainRequest:
     split_seed: int = 0
     validation: float = 0.1
     test: float = 0.1
+    targets: tuple[str, ...] = ()
     bands: tuple[str, ...] = ANY
     channels: tuple[str, ...] = ("stretch", "residual")
     noise: float = 0.0
@@ -76,6 +78,11 @@ class TrainRequest:
     limits: str = ""
     licence: str = ""
 
+    @property
+    def chosen_loss(self) -> str:
+        """The name of the loss."""
+        return self.loss or ("MSELoss" if self.targets else "cross_entropy")
+
 
 # What may differ between a training and its resumption without changing its weights.
 _FREE = (
@@ -96,6 +103,8 @@ def check(request: TrainRequest) -> None:
         if getattr(request, name) not in values:
             raise unknown(name, getattr(request, name), values)
     _check_settings(request)
+    if request.targets and (request.balance != "none" or request.prior is not None):
+        raise ModelError("a regression has no classes to balance, and no prior: leave balance and prior out")
     if request.shift < 0 or (request.patience is not None and request.patience < 1):
         raise ModelError("a shift is 0 pixels or more and a patience at least 1 epoch: change them")
     if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:
@@ -115,7 +124,8 @@ def _check_settings(request: TrainRequest) -> None:
     if request.optimizer not in list_optimizers():
         raise unknown("optimiser", request.optimizer, map(str, list_optimizers()))
     given = {section: arguments(request.settings, section) for section in ("loss", "optimizer", "scheduler")}
-    make_loss(request.loss, classes=2, label_smoothing=request.label_smoothing, arguments=given["loss"])
+    classes = 0 if request.targets else 2
+    make_loss(request.chosen_loss, classes=classes, label_smoothing=request.label_smoothing, arguments=given["loss"])
     kind = get_optimizer_class(request.optimizer, bind_defaults=False)
     take_only(given["optimizer"], kind, f"the optimiser {request.optimizer}", ("params", "lr", "weight_decay"))
     reserved = ("optimizer", "sched", "num_epochs", "warmup_epochs", "step_on_epochs", "updates_per_epoch")
@@ -125,5 +135,6 @@ def _check_settings(request: TrainRequest) -> None:
 def fingerprint(request: TrainRequest, data: Source) -> dict[str, Any]:
     """What has to be the same for a training to be resumed, as JSON keeps it."""
     values = {name: value for name, value in dataclasses.asdict(request).items() if name not in _FREE}
+    values["loss"] = request.chosen_loss
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return values | {"training set": list(data.sha256)}

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from engine.errors import ModelError
-from engine.models.build import Committee, Network, build_network
+from engine.models.build import Committee, Network, build_network, outputs_for
 from engine.models.fitting import Fitting
 from engine.models.imagenet import PACKAGES, imagenet_checkpoint
 
@@ -19,7 +19,7 @@ from engine.models.imagenet import PACKAGES, imagenet_checkpoint
 )
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_family_takes_stamps_and_gives_logits(name: str, classes: int) -> None:
-    network = build_network(name, in_channels=2, scales=2, classes=classes, size=64).eval()
+    network = build_network(name, in_channels=2, scales=2, outputs=outputs_for(classes), size=64).eval()
     seen: list[torch.Tensor] = []
     network.get_submodule("feature_map").register_forward_hook(lambda module, given, made: seen.append(made))
     pixels = torch.randn(3, 2, 2, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -34,25 +34,25 @@ def test_every_family_takes_stamps_and_gives_logits(name: str, classes: int) -> 
 
 
 def test_scales_are_told_apart() -> None:
-    network = build_network("test_resnet", in_channels=1, scales=2, classes=2, size=32).eval()
+    network = build_network("test_resnet", in_channels=1, scales=2, outputs=1, size=32).eval()
     pixels = torch.randn(2, 2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(network(pixels), network(pixels.flip(1)))
 
 
 def test_unknown_architectures_are_answered_with_close_matches() -> None:
     with pytest.raises(ModelError, match="did you mean resnet18"):
-        build_network("resnet81", in_channels=1, scales=1, classes=2)
+        build_network("resnet81", in_channels=1, scales=1, outputs=1)
     with pytest.raises(ModelError, match="a name that timm knows"):
-        build_network("????????", in_channels=1, scales=1, classes=2)
+        build_network("????????", in_channels=1, scales=1, outputs=1)
 
 
 def test_a_size_an_architecture_cannot_take_is_refused() -> None:
     with pytest.raises(ModelError, match="choose another"):
-        build_network("test_vit", in_channels=1, scales=1, classes=2, size=63)
+        build_network("test_vit", in_channels=1, scales=1, outputs=1, size=63)
 
 
 def test_stamps_are_fitted_to_what_an_architecture_was_made_for() -> None:
-    network = build_network("test_resnet@3x48", in_channels=2, scales=2, classes=3, size=24).eval()
+    network = build_network("test_resnet@3x48", in_channels=2, scales=2, outputs=3, size=24).eval()
     assert isinstance(network, Network)
     pixels = torch.randn(2, 2, 2, 24, 24, generator=torch.Generator().manual_seed(0))
     seen: list[torch.Tensor] = []
@@ -70,21 +70,21 @@ def test_stamps_are_fitted_to_what_an_architecture_was_made_for() -> None:
 @pytest.mark.parametrize("name", ["test_resnet@", "test_resnet@3", "test_resnet@0x64", "@64", "test_resnet@3x64x64"])
 def test_a_fitting_that_makes_no_sense_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match="NAME@3x224"):
-        build_network(name, in_channels=1, scales=1, classes=2, size=32)
+        build_network(name, in_channels=1, scales=1, outputs=1, size=32)
 
 
 def test_more_channels_than_an_architecture_is_given_are_refused() -> None:
     with pytest.raises(ModelError, match="write @4x48"):
-        build_network("test_resnet@3x48", in_channels=4, scales=1, classes=2, size=32)
+        build_network("test_resnet@3x48", in_channels=4, scales=1, outputs=1, size=32)
 
 
 def test_an_architecture_of_another_size_says_how_to_resize() -> None:
     with pytest.raises(ModelError, match="write gcvit_xxtiny@224"):
-        build_network("gcvit_xxtiny", in_channels=1, scales=1, classes=2, size=100)
+        build_network("gcvit_xxtiny", in_channels=1, scales=1, outputs=1, size=100)
 
 
 def test_a_committee_averages_its_members() -> None:
-    network = build_network("test_resnet+test_efficientnet", in_channels=1, scales=1, classes=2, size=32).eval()
+    network = build_network("test_resnet+test_efficientnet", in_channels=1, scales=1, outputs=1, size=32).eval()
     assert isinstance(network, Committee)
     pixels = torch.randn(4, 1, 1, 32, 32)
     first, second = (member(pixels) for member in network.members)
@@ -96,7 +96,7 @@ def test_a_local_checkpoint_is_adapted_to_the_channels(tmp_path: Path) -> None:
     source = timm.create_model("test_resnet")
     path = tmp_path / "checkpoint.safetensors"
     save_file(source.state_dict(), path)
-    network = build_network("test_resnet", in_channels=2, scales=1, classes=2, size=32, pretrained=path)
+    network = build_network("test_resnet", in_channels=2, scales=1, outputs=1, size=32, pretrained=path)
     assert isinstance(network, Network)
     stem = source.conv1[0].weight
     torch.testing.assert_close(network.backbone.conv1[0].weight.sum(1), stem[:, :2].sum(1) * 1.5)
@@ -104,7 +104,7 @@ def test_a_local_checkpoint_is_adapted_to_the_channels(tmp_path: Path) -> None:
 
 
 def test_missing_and_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    arguments = {"in_channels": 1, "scales": 1, "classes": 2, "size": 32}
+    arguments = {"in_channels": 1, "scales": 1, "outputs": 1, "size": 32}
     with pytest.raises(ModelError, match="does not exist"):
         build_network("test_resnet", pretrained=tmp_path / "none.safetensors", **arguments)
     (tmp_path / "bad.safetensors").write_bytes(b"not weights at all")
@@ -130,7 +130,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_imagenet_weights_are_matched_in_order(package: Path, tmp_path: Path) -> None:
     path = imagenet_checkpoint("tf_efficientnet_lite0", tmp_path)
     given = torch.load(package / "models" / "lite0.pth", weights_only=True)
-    network = build_network("tf_efficientnet_lite0", in_channels=3, scales=1, classes=2, size=32, pretrained=path)
+    network = build_network("tf_efficientnet_lite0", in_channels=3, scales=1, outputs=1, size=32, pretrained=path)
     assert isinstance(network, Network)
     torch.testing.assert_close(network.backbone.conv_stem.weight, given["tensor0"])
     assert imagenet_checkpoint("tf_efficientnet_lite0", tmp_path) == path

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import WEIGHTS, calibrated, file_sha256, save_card, sigmoid
-from engine.models.predict import VIEWS, Classifier, load_classifier, view
+from engine.models.predict import VIEWS, Classifier, load_classifier, outputs_of, view
 from engine.types import Cutouts, ModelCard
 
 SIZE, SCALES = 32, (0.2, 0.6)
@@ -32,7 +32,7 @@ def write_model(folder: Path, *, half: bool = False, seed: int = 0, **fields: ob
     card = ModelCard(**values)  # type: ignore[arg-type]
     torch.manual_seed(seed)
     channels = len(card.channels) * len(card.bands)
-    network = build_network(card.architecture, in_channels=channels, scales=2, classes=len(card.classes), size=SIZE)
+    network = build_network(card.architecture, in_channels=channels, scales=2, outputs=outputs_of(card), size=SIZE)
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     if half:
         state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}

@@ -9,7 +9,7 @@ import torch
 
 from engine.errors import ModelError
 from engine.interpret.saliency import METHODS, integrated_gradients
-from engine.models.build import build_network
+from engine.models.build import build_network, outputs_for
 from engine.types import Cutouts, ModelCard
 
 
@@ -33,7 +33,7 @@ def tiny(*, bands=("any",), classes=("not", "lens"), architecture="test_resnet")
         channels=("stretch", "residual"),
     )
     channels = len(card.channels) * len(bands)
-    network = build_network(architecture, in_channels=channels, scales=2, classes=len(classes))
+    network = build_network(architecture, in_channels=channels, scales=2, outputs=outputs_for(len(classes)))
     return TinyClassifier(card, network.eval(), torch.device("cpu"))
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_explained_is_said(classifier):
 def test_gradcam_explains_features_that_are_not_too_coarse(architecture, cells):
     from engine.interpret.saliency.gradcam import explained_layer
 
-    network = build_network(architecture, in_channels=2, scales=2, classes=2, size=64)
+    network = build_network(architecture, in_channels=2, scales=2, outputs=1, size=64)
     seen = []
     explained_layer(network, 64).register_forward_hook(lambda module, given, made: seen.append(made.shape))
     network(torch.zeros(1, 2, 2, 64, 64))

@@ -96,7 +96,7 @@ def test_losses_of_the_libraries_are_those_by_our_names() -> None:
 
 def test_arguments_reach_optimiser_and_scheduler() -> None:
     asked = replace(REQUEST, settings=("optimizer.betas=0.8,0.95", "scheduler.min_lr=0.0005"), epochs=4)
-    network = build_network("test_resnet", in_channels=1, scales=1, classes=2, size=24)
+    network = build_network("test_resnet", in_channels=1, scales=1, outputs=1, size=24)
     optimizer = make_optimizer(asked, network)
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.95)
     assert make_scheduler(asked, optimizer, 3).lr_min == 0.0005
