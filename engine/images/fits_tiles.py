@@ -166,18 +166,20 @@ class TilePlane:
                     out[rows[0], columns[0]] = self._unpacked(row, column)[rows[1], columns[1]]
         return out
 
-    def glance(self, step: int) -> tuple[FloatArray, int]:
-        """About every ``step``-th pixel of the whole band, and the step along rows and columns.
+    def glance(self, step: int) -> FloatArray:
+        """About every ``step``-th pixel of the whole band, quickly.
 
         Of each tile only the first row is unpacked: rows in between repeat it.
         """
         ny, nx = self.shape
         if self.tile <= step:
-            return self.read(0, ny, 0, nx, step), step
-        rows = [np.concatenate([self._first_row(row, k) for k in range(self._across)])[::step]
-                for row in range(-(-ny // self.tile))]  # fmt: skip
-        nearest = np.arange(0, ny, step) // self.tile
-        return np.stack(rows)[nearest], step
+            return self.read(0, ny, 0, nx, step)
+        across = range(-(-nx // self.tile_width))
+        rows = [
+            np.concatenate([self._first_row(row, column) for column in across])[::step]
+            for row in range(-(-ny // self.tile))
+        ]
+        return np.stack(rows)[np.arange(0, ny, step) // self.tile]
 
     def _first_row(self, row: int, column: int) -> FloatArray:
         shape = self._tile_shape(row, column)
