@@ -89,6 +89,9 @@ def train(
     prior: Annotated[float | None, typer.Option(help="Fraction of lenses to expect in use.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     split_seed: Annotated[int, typer.Option(help="Draws the validation and test parts.")] = 0,
+    given_parts: Annotated[
+        bool, typer.Option("--given-parts", help="Keep the parts that a converted set was published in.")
+    ] = False,
     pretrained: Annotated[Path | None, typer.Option(help="A local timm checkpoint to start from.")] = None,
     start: Annotated[Path | None, typer.Option(help="A model folder whose weights to go on from.")] = None,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",

@@ -18,13 +18,12 @@ from engine.models.card import CARD, Targets, load_card, normalised
 from engine.models.predict import load_model
 from engine.train.batches import prepare_all, prepared_path
 from engine.train.course import Progress
-from engine.train.data import open_for, split
+from engine.train.data import open_for
 from engine.train.judge import data_named, hold_court, settle, write_model
+from engine.train.published import RECORDED, parts_of, recorded_split
 from engine.types import ModelCard, Step
 
 _SAME = ("task", "classes", "bands", "size", "pixel_scales", "channels")
-# What ``split`` calls its arguments, and what a card calls them.
-_SPLIT = {"seed": "split_seed", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
     yield Step(0, 1, note="Reading the training set")
     targets = tuple(cards[0].targets)
     data = open_for(request.data, bands=cards[0].bands, targets=targets)
-    parts = split(data.label, data.group, **shares)
+    parts = parts_of(data, **shares)
     path = prepared_path(data, cards[0].channels, request.cache or request.out)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = 0 if path.exists() else len(data)
@@ -94,7 +93,7 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
         training={
             "members": members,
             "data": data_named(data),
-            **{name: shares[key] for key, name in _SPLIT.items()},
+            **{name: shares[key] for key, name in RECORDED.items()},
         },
         limits=request.limits or cards[0].limits,
         licence=request.licence or cards[0].licence,
@@ -111,13 +110,15 @@ def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[s
     for card, folder in zip(cards[1:], folders[1:], strict=True):
         other = [name for name in _SAME if getattr(card, name) != getattr(head, name)]
         other += ["targets"] if tuple(card.targets) != tuple(head.targets) else []
-        other += [name for name in _SPLIT.values() if card.training.get(name) != head.training.get(name)]
+        split = recorded_split(card.training)
+        other += [RECORDED[key] for key, value in recorded_split(head.training).items() if split[key] != value]
         if other:
             message = f"{folder} and {folders[0]} differ in {', '.join(name.replace('_', ' ') for name in other)}"
             raise ModelError(f"{message}: join models of one kind, trained with one split")
-    if any(head.training.get(name) is None for name in _SPLIT.values()):
+    shares = recorded_split(head.training)
+    if None in shares.values():
         raise ModelError(f"the card of {folders[0]} does not say how its data were split: join models trained here")
-    return {key: head.training[name] for key, name in _SPLIT.items()}
+    return shares
 
 
 def _networks(folders: Sequence[Path], targets: Targets) -> list[Network]:

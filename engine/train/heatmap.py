@@ -41,7 +41,7 @@ from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
     *("loss", "label_smoothing", "drop_rate", "balance", "shift", "patience", "prior", "pretrained", "bands"),
-    *("validation", "test", "settings"),
+    *("validation", "test", "settings", "given_parts"),
 )
 _PART = 0.1  # of the scenes for validation, and for the test
 _LOWEST = -6.0  # logit of the peaks that are judged

@@ -35,9 +35,10 @@ from engine.train.course import (
     read_checkpoint,
     training_autocast,
 )
-from engine.train.data import PARTS, TrainingSet, open_for, split
+from engine.train.data import PARTS, TrainingSet, open_for
 from engine.train.judge import Court, data_named, hold_court, settle, write_model
 from engine.train.losses import Loss, make_loss
+from engine.train.published import parts_of, recorded_split
 from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
 from engine.train.settings import arguments
 from engine.types import Step
@@ -98,7 +99,7 @@ def train(request: TrainRequest) -> Iterator[Step]:
 
 def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Step]:
     started = time.monotonic()
-    parts = split(data.label, data.group, seed=request.split_seed, validation=request.validation, test=request.test)
+    parts = parts_of(data, **recorded_split(dataclasses.asdict(request)))
     path = prepared_path(data, request.channels, request.cache or request.out)
     path.parent.mkdir(parents=True, exist_ok=True)
     request.out.mkdir(parents=True, exist_ok=True)

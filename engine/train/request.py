@@ -34,7 +34,8 @@ class TrainRequest:
     "sampler" draws them alike; ``settings`` are arguments of loss, optimiser and scheduler (``engine.train.settings``);
     ``patience`` stops once the validation part was ranked no better for so many epochs; ``turns`` turns and mirrors
     stamps, ``shift`` moves them by up to so many pixels; ``prior`` is the fraction of lenses to expect in use (None: as
-    in the training set); ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
+    in the training set); ``given_parts`` takes the parts that the set was published in; ``cache`` is where prepared
+    stamps are kept (None: in ``out``, until the training is done).
     """
 
     data: tuple[Path, ...]
@@ -56,6 +57,7 @@ class TrainRequest:
     split_seed: int = 0
     validation: float = 0.1
     test: float = 0.1
+    given_parts: bool = False
     targets: tuple[str, ...] = ()
     bands: tuple[str, ...] = ANY
     channels: tuple[str, ...] = ("stretch", "residual")

@@ -49,12 +49,15 @@ def find_challenge(files: Files, layout: Layout) -> Found:
     if not images:
         return Found((), [])
     tables = {name.parent: table for name in files.members if (table := _read_table(files, name))}
-    missing, entries, used = [], [], set()
+    missing, entries = [], []
+    used: dict[PurePosixPath, set[int]] = {}
     for (folder, number), bands in sorted(images.items(), key=lambda item: (item[0][1], item[0][0])):
         absent = [band for band in wanted if band not in bands]
-        table = next((tables[above] for above in (folder, *folder.parents) if above in tables), None)
+        place = next((above for above in (folder, *folder.parents) if above in tables), None)
+        table = None if place is None else tables[place]
+        if place is not None:
+            used.setdefault(place, set()).add(number)
         label = table.label.get(number) if table else _label_of(folder)
-        used.add((id(table), number))
         if absent:
             missing.append(f"image {number} has no band {', '.join(absent).lower()}")
         elif label is None:
@@ -63,10 +66,10 @@ def find_challenge(files: Files, layout: Layout) -> Found:
             truth = table.truth.get(number, {}) if table else {}
             names = tuple(bands[band] for band in wanted)
             entries.append(Entry(names, label, truth={"identifier": float(number), **truth}))
-    for table in tables.values():
-        missing += [f"row {number} has no image" for number in sorted(table.label) if (id(table), number) not in used]
-        missing += table.bad
-    notes = tuple(dict.fromkeys(table.unit for table in tables.values() if table.unit))
+    for place, numbers in used.items():
+        missing += [f"row {number} has no image" for number in sorted(set(tables[place].label) - numbers)]
+        missing += tables[place].bad
+    notes = tuple(dict.fromkeys(tables[place].unit for place in used if tables[place].unit))
     return Found(CLASSES, sorted(entries, key=lambda entry: entry.names), tuple(missing), notes)
 
 
