@@ -16,8 +16,9 @@ from astropy.io import fits
 from engine.errors import ImageError
 from engine.images.bands import band_name
 from engine.images.damage import DAMAGE, reason
-from engine.images.planes import Layer, Section, SectionPlane, Source
+from engine.images.planes import Layer, MappedPlane, Section, SectionPlane, Source
 from engine.images.sky import plausible, read_sky
+from engine.types import Plane
 
 _PREFERRED = ("image_data", "image", "images", "sci", "science", "flux", "data", "cutouts", "primary")
 _AUXILIARY = (
@@ -121,6 +122,8 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
         attributes = {**_attributes(file), **_attributes(item.parent), **_attributes(item)}
         near = {name: value[()] for name, value in item.parent.items() if _is_small(value)}
         tile, tile_width = map(int, item.chunks[-2:] if item.chunks else (1, 1))
+        offset = None if item.chunks or item.is_virtual or item.external else item.id.get_offset()
+        stored = item.dtype.str
     values = {str(key).lower(): _plain_value(value) for key, value in {**near, **attributes}.items()}
     header = _header(values)
     wcs, scale, notes = read_sky(header, shape) if header is not None else (None, None, ())
@@ -128,7 +131,14 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
     source = Source(path, dataset.key, open_dataset)
     count = dataset.shape[0] if len(dataset.shape) == 3 else 1
     leading = [(index,) for index in range(count)] if len(dataset.shape) == 3 else [()]
-    planes = tuple(SectionPlane(source, index, shape, tile=tile, tile_width=tile_width) for index in leading)
+    planes: tuple[Plane, ...]
+    if offset is None:
+        planes = tuple(SectionPlane(source, index, shape, tile=tile, tile_width=tile_width) for index in leading)
+    else:  # in one piece, as in a plain file
+        size = shape[0] * shape[1] * np.dtype(stored).itemsize
+        planes = tuple(
+            MappedPlane(path, offset=offset + index * size, dtype=stored, shape=shape) for index in range(count)
+        )
     return Layer(path, dataset.key, dataset.key, planes, _bands(values, count), wcs, scale, notes)
 
 

@@ -155,9 +155,9 @@ class Source:
 class SectionPlane:
     """A band stored in compressed tiles or chunks: only those a region touches are unpacked.
 
-    ``tile`` and ``tile_width`` are the height and width of a tile. A coarser step than the height reads row by row and
-    skips the tiles in between. Tiles wider than a region, such as the whole rows most FITS compressors write, are kept
-    as far as they reach: the neighbouring region, which a scan reads next, would unpack the same ones.
+    ``tile`` and ``tile_width`` are the height and width of a tile. A step reads one row of tiles after the other, and
+    skips those without any of its rows. Tiles wider than a region, such as whole rows, are kept as far as they reach:
+    the neighbouring region, which a scan reads next, would unpack the same ones.
     """
 
     def __init__(
@@ -174,16 +174,18 @@ class SectionPlane:
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
-        if step > self.tile:
-            return np.concatenate([self._pixels(y, y + 1, x0, x1) for y in range(y0, y1, step)])[:, ::step]
-        # Readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards.
+        if step > 1:  # readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards
+            wanted = range(y0, y1, step)
+            starts = [k for k, y in enumerate(wanted) if not k or y // self.tile != (y - step) // self.tile]
+            bands = [wanted[k:end] for k, end in zip(starts, [*starts[1:], len(wanted)], strict=True)]
+            return np.concatenate([self._pixels(b[0], b[-1] + 1, x0, x1)[::step, ::step] for b in bands])
         nx = self.shape[1]
         if self.tile_width <= x1 - x0 or (y1 - y0) * nx * 4 > _STRIP_BYTES:
-            return self._pixels(y0, y1, x0, x1)[::step, ::step]
+            return self._pixels(y0, y1, x0, x1)
         strip = self._strip  # another thread may put its own there at any time
         if strip is None or y0 < strip[0] or y1 > strip[1]:
             strip = self._strip = (y0, y1, self._pixels(y0, y1, 0, nx))
-        return strip[2][y0 - strip[0] : y1 - strip[0] : step, x0:x1:step].copy()
+        return strip[2][y0 - strip[0] : y1 - strip[0], x0:x1].copy()
 
     def _pixels(self, y0: int, y1: int, x0: int, x1: int) -> FloatArray:
         pixels = self.source.read((*self.leading, slice(y0, y1), slice(x0, x1)))
