@@ -31,7 +31,7 @@ TRUTH = "truth.ecsv"
 FIRST = 60
 """How many candidates a person is supposed to look at."""
 
-_DRAWN_BY = ("field.py", "finder.py", "galaxies.py", "lenses.py", "sky.py")  # modules of engine.simulate
+_DRAWN_BY = ("contaminants.py", "family.py", "field.py", "galaxies.py", "lenses.py", "scene.py", "sky.py")  # modules of engine.simulate
 
 SCREENSHOT_SECONDS = 900
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from engine.errors import DataError
-from engine.simulate import dark_matter, finder
+from engine.simulate import bands, dark_matter, finder
 from engine.simulate.recipe import Example, Recipe, Value
 from engine.types import Step
 
@@ -38,7 +38,9 @@ _FIRST_FINDER = replace(
 )
 SMALLEST = 8  # pixels, of a stamp's side
 SCENES = 16  # made by a worker at a time
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (_FINDER, _FIRST_FINDER, *dark_matter.RECIPES)}
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe for recipe in (_FINDER, _FIRST_FINDER, *bands.RECIPES, *dark_matter.RECIPES)
+}
 
 
 def simulate(

@@ -13,8 +13,9 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from engine.errors import DataError
-from engine.simulate import finder, galaxies, sky
-from engine.simulate.finder import LensLight, Scene
+from engine.simulate import family, galaxies, sky
+from engine.simulate.family import LensLight
+from engine.simulate.scene import Scene, View
 from engine.simulate.sky import Conditions, Generator, Grid, Image
 from engine.types import Step
 
@@ -139,13 +140,13 @@ def _place_lens(
     theta = float(random.uniform(3.5, 6) if giant else np.exp(random.uniform(np.log(0.85), np.log(2.8))))
     while True:
         grid = Grid(2 * _HALF + 1, SCALE)
-        scene = Scene(grid, conditions, kernel, np.zeros((grid.size, grid.size)), {})
-        made: LensLight = finder.draw_lens_light(random, scene, theta, int(giant), on_arc=False, neighbours=0.0)
+        scene = Scene(grid, (View(conditions, kernel),), {})
+        made: LensLight = family.draw_lens_light(random, scene, theta, int(giant), on_arc=False, neighbours=0.0)
         if made.arc_snr > FAINTEST_IN_FIELD:
             break
     column, row = round(x), round(y)
-    _paste(light, made.deflector, _RED * np.exp(random.normal(0, 0.06, 3)), column, row)
-    _paste(light, made.arc, _BLUE * np.exp(random.normal(0, 0.1, 3)), column, row)
+    _paste(light, made.deflector[0], _RED * np.exp(random.normal(0, 0.06, 3)), column, row)
+    _paste(light, made.arc[0], _BLUE * np.exp(random.normal(0, 0.1, 3)), column, row)
     return {
         "x": column + made.lens.centre[0] / SCALE, "y": row + made.lens.centre[1] / SCALE,
         "einstein_radius": theta, "arc_snr": made.arc_snr, "seeing": SEEING,

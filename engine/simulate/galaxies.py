@@ -1,6 +1,7 @@
 """Galaxies without a lens: the light of deflectors and sources, and the galaxies that are taken for lenses.
 
-Smooth light is lenstronomy's; spirals, rings and tidal tails are drawn here, since lenstronomy has none.
+Smooth light is lenstronomy's; spirals, rings and tidal tails are drawn here, since lenstronomy has none. What forms
+stars (arms, knots, rings, half of a disc) goes to the image ``young`` where one is given, so that it can be bluer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from lenstronomy.LightModel.light_model import LightModel
 from scipy.ndimage import gaussian_filter
 
 from engine.simulate.sky import Generator, Grid, Image
+
+_YOUNG_IN_DISC = 0.5  # fraction of a disc's light between its arms
+_DISC_INDEX = 1.8  # Sersic index below which a galaxy forms stars
 
 
 @lru_cache(maxsize=64)
@@ -113,7 +117,14 @@ def draw_texture(random: Generator, shape: tuple[int, ...], correlation: float) 
 
 
 def add_spiral(
-    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+    random: Generator,
+    image: Image,
+    grid: Grid,
+    *,
+    flux: float,
+    radius: float,
+    centre: tuple[float, float] = (0.0, 0.0),
+    young: Image | None = None,
 ) -> None:
     """Add a disc with bulge, bar, logarithmic arms and star-forming knots of half-light ``radius``, in place."""
     region, x, y = grid.coordinates(centre, 5 * radius)
@@ -140,8 +151,9 @@ def add_spiral(
             * random.uniform(0.05, 0.6)
             * np.exp(-0.5 * ((r - random.uniform(0.5, 1.8) * radius) / (random.uniform(0.06, 0.25) * radius)) ** 2)
         )
+    old = (1 - _YOUNG_IN_DISC) * disc / light if young is not None else 1.0
     light *= flux * random.uniform(0.5, 0.95) / light.sum()
-    image[region] += light
+    _add(image, young, region, light, old)
     bulge = flux * random.uniform(0.02, 0.5)
     add_sersic(
         image,
@@ -177,7 +189,7 @@ def add_spiral(
             centre[1] + np.sin(angle) * du + np.cos(angle) * dv,
         )
         add_sersic(
-            image,
+            image if young is None else young,
             grid,
             flux=flux * 10 ** random.uniform(-3, -1.5),
             radius=radius * random.uniform(0.02, 0.08),
@@ -188,7 +200,20 @@ def add_spiral(
         )
 
 
-def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float) -> None:
+def _add(
+    image: Image, young: Image | None, region: tuple[slice, slice], light: Image, old: Image | float = 0.0
+) -> None:
+    """Add light, of which the fraction ``old`` is not young, in place."""
+    if young is None:
+        image[region] += light
+    else:
+        image[region] += old * light
+        young[region] += (1 - old) * light
+
+
+def add_ring(
+    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, young: Image | None = None
+) -> None:
     """Add a ring galaxy: a clumpy ring, complete or broken, about an off-centre bulge, in place."""
     region, x, y = grid.coordinates((0.0, 0.0), 4 * radius)
     angle, axis_ratio = random.uniform(0, np.pi), random.uniform(0.35, 1)
@@ -201,7 +226,7 @@ def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius
     )
     disc = np.exp(-r / radius) * random.uniform(0.1, 1.0)
     light = ring + disc
-    image[region] += flux * light / light.sum()
+    _add(image, young, region, flux * light / light.sum(), disc / light)
     shift = (random.normal(0, 0.15) * radius, random.normal(0, 0.15) * radius)
     add_sersic(
         image,
@@ -216,7 +241,14 @@ def add_ring(random: Generator, image: Image, grid: Grid, *, flux: float, radius
 
 
 def add_tail(
-    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+    random: Generator,
+    image: Image,
+    grid: Grid,
+    *,
+    flux: float,
+    radius: float,
+    centre: tuple[float, float] = (0.0, 0.0),
+    young: Image | None = None,
 ) -> None:
     """Add a tidal tail or shell fragment: broad, uneven, rarely concentric with its galaxy, in place."""
     region, x, y = grid.coordinates(centre, 5 * radius)
@@ -230,40 +262,52 @@ def add_tail(
     width = radius * random.uniform(0.12, 0.5) * (1 + 0.5 * np.abs(azimuth))
     light = np.exp(-0.5 * ((r - curve) / width) ** 2 - 0.5 * (azimuth / random.uniform(0.3, 1.2)) ** 2)
     light *= draw_texture(random, x.shape, radius / 3 / grid.scale)
-    image[region] += flux * light / max(light.sum(), 1e-9)
+    _add(image, young, region, flux * light / max(light.sum(), 1e-9))
 
 
-def add_merger(random: Generator, image: Image, grid: Grid, *, flux: float, radius: float) -> None:
+def add_merger(
+    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, young: Image | None = None
+) -> None:
     """Add two or three galaxies in contact, with tails, in place."""
     for k in range(random.integers(2, 4)):
         distance, angle = (0.0 if k == 0 else radius * random.uniform(0.6, 2.2)), random.uniform(0, 2 * np.pi)
         centre = (distance * np.cos(angle), distance * np.sin(angle))
         part = flux * (1 if k == 0 else random.uniform(0.1, 1))
         if random.random() < 0.3:
-            add_spiral(random, image, grid, flux=part, radius=radius * random.uniform(0.5, 1), centre=centre)
+            size = radius * random.uniform(0.5, 1)
+            add_spiral(random, image, grid, flux=part, radius=size, centre=centre, young=young)
         else:
+            size, index = radius * random.uniform(0.3, 1), random.uniform(0.6, 3)
             add_sersic(
-                image,
+                young if young is not None and index < _DISC_INDEX else image,
                 grid,
                 flux=part,
-                radius=radius * random.uniform(0.3, 1),
-                index=random.uniform(0.6, 3),
+                radius=size,
+                index=index,
                 axis_ratio=random.uniform(0.3, 1),
                 angle=random.uniform(0, np.pi),
                 centre=centre,
             )
     for _ in range(random.integers(0, 4)):
-        add_tail(random, image, grid, flux=flux * random.uniform(0.05, 0.4), radius=radius)
+        add_tail(random, image, grid, flux=flux * random.uniform(0.05, 0.4), radius=radius, young=young)
 
 
 def add_edge_on(
-    random: Generator, image: Image, grid: Grid, *, flux: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
+    random: Generator,
+    image: Image,
+    grid: Grid,
+    *,
+    flux: float,
+    radius: float,
+    centre: tuple[float, float] = (0.0, 0.0),
+    young: Image | None = None,
 ) -> None:
-    """Add an edge-on disc with a bulge and, half of the time, a dust lane, in place."""
+    """Add an edge-on disc with a bulge and, half of the time, a dust lane that dims the young most, in place."""
     angle = random.uniform(0, np.pi)
-    before = image.copy() if random.random() < 0.5 else None
+    layers = [image] if young is None else [image, young]
+    before = [layer.copy() for layer in layers] if random.random() < 0.5 else []
     add_sersic(
-        image,
+        layers[-1],
         grid,
         flux=flux,
         radius=radius,
@@ -282,8 +326,9 @@ def add_edge_on(
         angle=angle,
         centre=centre,
     )
-    if before is not None:
+    if before:
         region, x, y = grid.coordinates(centre, 5 * radius)
         across = -np.sin(angle) * x + np.cos(angle) * y - random.normal(0, 0.05) * radius
         lane = 1 - random.uniform(0.2, 0.8) * np.exp(-0.5 * (across / (0.05 * radius)) ** 2)
-        image[region] = before[region] + (image[region] - before[region]) * lane
+        for layer, bare, dimming in zip(layers, before, (lane, lane**2), strict=False):
+            layer[region] = bare[region] + (layer[region] - bare[region]) * dimming

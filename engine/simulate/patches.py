@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.simulate import finder, galaxies, lenses, sky
-from engine.simulate.finder import LensLight, Scene
+from engine.simulate import family, galaxies, sky
+from engine.simulate.family import LensLight
+from engine.simulate.scene import Scene, View
 from engine.simulate.sky import Conditions, Generator, Grid, Image
 from engine.types import FloatArray
 
@@ -54,7 +55,7 @@ def make_patches(seed: int, index: int, *, size: int, pixel_scale: float) -> lis
     conditions = _draw_conditions(random, pixel_scale)
     grid = Grid(size + 2 * _PAD, pixel_scale)
     kernel = sky.point_spread_function(conditions)
-    scene = Scene(grid, conditions, kernel, np.zeros((grid.size, grid.size)), {})
+    scene = Scene(grid, (View(conditions, kernel),), {})
     crowding = (size / 256) ** 2
     for _ in range(random.poisson(crowding * np.exp(random.uniform(np.log(5), np.log(50))))):
         _add_galaxy(random, scene)
@@ -62,15 +63,17 @@ def make_patches(seed: int, index: int, *, size: int, pixel_scale: float) -> lis
         _add_star(random, scene, 40 * (1 + random.pareto(0.6)))
     for _ in range(random.poisson(2.5 * crowding)):
         _add_lookalike(random, scene)
-    bare = sky.convolve(scene.light, kernel)
+    bare = scene.seen(scene.light)[0]
     lensed = bare.copy()
     rows = []
     count = 0 if conditions.seeing > _BLURRIEST else int(random.choice(4, p=[0.15, 0.35, 0.3, 0.2]))
     for column, row in _spread(random, count, size):
         made, x, y, radius = _draw_lens(random, scene)
-        plain = made.deflector + (_unlensed(random, made, scene) if random.random() < 0.4 else 0.0)
-        _paste(bare, plain, column, row)
-        _paste(lensed, made.deflector + made.arc, column, row)
+        plain = made.deflector
+        if random.random() < 0.4:
+            plain = plain + family.draw_companions(random, made, _box(scene, plain.shape[-1]))
+        _paste(bare, plain[0], column, row)
+        _paste(lensed, made.deflector[0] + made.arc[0], column, row)
         rows.append((column - _PAD + x / pixel_scale, row - _PAD + y / pixel_scale, radius, made.arc_snr))
     group = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)
     observed = _observe(random, scene, (lensed, bare) if rows else (bare,))
@@ -116,7 +119,7 @@ def _add_galaxy(random: Generator, scene: Scene) -> None:
     radius = float(np.clip(0.22 * (flux / 100) ** 0.24 * np.exp(random.normal(0, 0.35)), 0.06, 5))
     if radius < 0.45:
         galaxies.add_sersic(
-            scene.light,
+            scene.light[0],
             scene.grid,
             flux=flux,
             radius=radius,
@@ -177,12 +180,12 @@ def _paste_galaxy(
     if kind in ("spiral", "elliptical") and random.random() < 0.15:
         galaxies.add_tail(random, image, grid, flux=flux * random.uniform(0.02, 0.3), radius=radius)
     middle = (scene.grid.size - 1) / 2
-    _paste(scene.light, image, place[0] / scene.grid.scale + middle, place[1] / scene.grid.scale + middle)
+    _paste(scene.light[0], image, place[0] / scene.grid.scale + middle, place[1] / scene.grid.scale + middle)
 
 
 def _add_star(random: Generator, scene: Scene, flux: float) -> None:
     sky.add_star(
-        random, scene.light, scene.grid, scene.conditions, _anywhere(random, scene.grid), float(min(flux, 3e6))
+        random, scene.light[0], scene.grid, scene.conditions, _anywhere(random, scene.grid), float(min(flux, 3e6))
     )
 
 
@@ -193,26 +196,16 @@ def _draw_lens(random: Generator, scene: Scene) -> tuple[LensLight, float, float
         mode = int(random.choice(3, p=[0.74, 0.2, 0.06]))
         low, high = ((max(0.4, seeing), max(2.8, 2.5 * seeing)), (max(2.0, 1.5 * seeing), 7.0), (7.0, 16.0))[mode]
         radius = float(np.exp(random.uniform(np.log(low), np.log(high))))
-        half = _HALF_CLUSTER if mode == 2 else _HALF
-        grid = Grid(2 * half + 1, scene.grid.scale)
-        box = Scene(grid, scene.conditions, scene.kernel, np.zeros((grid.size, grid.size)), {})
-        made = finder.draw_lens_light(random, box, radius, mode, on_arc=mode == 2, neighbours=0.0)
-        if made.arc_snr > finder.FAINTEST_ARC:
+        box = _box(scene, 2 * (_HALF_CLUSTER if mode == 2 else _HALF) + 1)
+        made = family.draw_lens_light(random, box, radius, mode, on_arc=mode == 2, neighbours=0.0)
+        if made.arc_snr > family.FAINTEST_ARC:
             x, y = (0.0, 0.0) if mode == 2 else made.lens.centre
             return made, x, y, radius
 
 
-def _unlensed(random: Generator, made: LensLight, scene: Scene) -> Image:
-    """The source as a galaxy or two beside the deflector, with the light of the arc or less."""
-    grid = Grid(made.arc.shape[0], scene.grid.scale)
-    places = []
-    for _ in range(random.integers(1, 4)):
-        distance, azimuth = made.lens.einstein_radius * random.uniform(0.5, 2.0), random.uniform(0, 2 * np.pi)
-        places.append(
-            (made.lens.centre[0] + distance * np.cos(azimuth), made.lens.centre[1] + distance * np.sin(azimuth))
-        )
-    light = sky.convolve(lenses.draw_unlensed(made.source, grid, places), scene.kernel)
-    return light * (float(made.arc.sum()) * random.uniform(0.2, 1) / max(float(light.sum()), 1e-12))
+def _box(scene: Scene, size: int) -> Scene:
+    """An empty scene of ``size`` pixels that is observed like this one."""
+    return Scene(Grid(size, scene.grid.scale), scene.views, {})
 
 
 def _spread(random: Generator, count: int, size: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 from scipy.signal import fftconvolve
 
 Image = NDArray[np.float64]
@@ -50,7 +50,8 @@ class Conditions:
     ``seeing`` is the PSF's FWHM in arcsec; ``beta`` the Moffat index of its wings; ``spikes`` the fraction of a
     star's light in diffraction spikes; ``gain`` the electrons per noise unit (large means sky-limited);
     ``correlation`` the sigma in pixels of the noise's correlation; ``field_of_view`` the side in arcsec that holds
-    data, the rest being NaN; ``space`` says whether the telescope is above the atmosphere.
+    data, the rest being NaN; ``space`` says whether the telescope is above the atmosphere; ``detector_scale`` is the
+    pixel of the detector in arcsec where the image was resampled from coarser ones (0: it was not).
     """
 
     native_scale: float
@@ -63,6 +64,7 @@ class Conditions:
     correlation: float
     field_of_view: float
     space: bool
+    detector_scale: float = 0.0
 
 
 def draw_conditions(
@@ -112,19 +114,23 @@ def draw_conditions(
     )
 
 
-def point_spread_function(conditions: Conditions) -> Image:
-    """A normalised Moffat kernel with the seeing's FWHM, pixel-integrated by threefold subsampling."""
+def point_spread_function(conditions: Conditions, *, fine: int = 3, shift: tuple[float, float] = (0.0, 0.0)) -> Image:
+    """A normalised Moffat kernel with the seeing's FWHM, averaged over ``fine`` x ``fine`` points of each pixel.
+
+    ``shift`` (x, y) in arcsec moves it: bands are never quite aligned.
+    """
     scale = conditions.native_scale
     radius = int(np.clip(np.ceil(10 * conditions.seeing / scale), 6, 64))
-    offsets = (np.arange(3 * (2 * radius + 1)) - (3 * (2 * radius + 1) - 1) / 2) * scale / 3
-    x, y = np.meshgrid(offsets, offsets)
+    points = fine * (2 * radius + 1)
+    offsets = (np.arange(points) - (points - 1) / 2) * scale / fine
+    x, y = np.meshgrid(offsets - shift[0], offsets - shift[1])
     cos, sin = np.cos(conditions.angle), np.sin(conditions.angle)
     along, across = cos * x + sin * y, -sin * x + cos * y
     r2 = along**2 * (1 - conditions.ellipticity) + across**2 / (1 - conditions.ellipticity)
     core = conditions.seeing / (2 * np.sqrt(2 ** (1 / conditions.beta) - 1))
     kernel: Image = (1 + r2 / core**2) ** -conditions.beta
     kernel *= np.hypot(x, y) <= (radius + 0.5) * scale  # a square edge would show around bright stars
-    kernel = kernel.reshape(2 * radius + 1, 3, 2 * radius + 1, 3).mean((1, 3))
+    kernel = kernel.reshape(2 * radius + 1, fine, 2 * radius + 1, fine).mean((1, 3))
     return np.asarray(kernel / kernel.sum())
 
 
@@ -136,10 +142,27 @@ def convolve(image: Image, kernel: Image) -> Image:
 def noise(random: Generator, image: Image, conditions: Conditions) -> Image:
     """Background noise of sigma 1 and the photon noise of the image, (ny, nx)."""
     white = random.standard_normal(image.shape)
-    if conditions.correlation:
-        white = gaussian_filter(white, conditions.correlation)
+    if conditions.correlation or conditions.detector_scale:
+        white = _correlated(white, conditions)
         white /= white.std()
     return np.asarray(white * np.sqrt(1 + np.clip(image, 0, None) / conditions.gain))
+
+
+def _correlated(white: Image, conditions: Conditions) -> Image:
+    """White noise as a resampling leaves it: coarser pixels are spread by bilinear interpolation, a box twice."""
+    if conditions.detector_scale:
+        width = max(round(conditions.detector_scale / conditions.native_scale), 1)
+        return np.asarray(uniform_filter(uniform_filter(white, width), width))
+    return np.asarray(gaussian_filter(white, conditions.correlation))
+
+
+def noise_of_pixel(conditions: Conditions) -> float:
+    """Noise of a pixel over what it would be if the same noise were not correlated."""
+    impulse = np.zeros((15, 15))
+    impulse[7, 7] = 1
+    if not (conditions.correlation or conditions.detector_scale):
+        return 1.0
+    return float(np.sqrt((_correlated(impulse, conditions) ** 2).sum()))
 
 
 def add_star(
