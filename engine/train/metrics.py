@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logsumexp
-from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, confusion_matrix
 
 from engine.errors import DataError
 
@@ -58,8 +59,8 @@ def multiclass_metrics(label: ArrayLike, probability: ArrayLike, classes: Sequen
         raise DataError("some classes have no examples in this part of the data: add examples of every class")
     said = chance.argmax(1)
     found = {
-        "auc": float(roc_auc_score(hot, chance, average="macro")),
-        "auc_micro": float(roc_auc_score(hot, chance, average="micro")),
+        "auc": macro_auc(truth, chance),
+        "auc_micro": auc(hot.ravel(), chance.ravel()),
         "auprc": float(average_precision_score(hot, chance, average="macro")),
         "auprc_micro": float(average_precision_score(hot, chance, average="micro")),
         "accuracy": float(np.mean(said == truth)),
@@ -100,7 +101,7 @@ def r_squared(value: NDArray[Any], predicted: NDArray[np.float64]) -> float:
 
 def macro_auc(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
     """Mean over the classes of the AUC of one against the rest; ``probability`` is (n, class)."""
-    return float(roc_auc_score(np.eye(probability.shape[1], dtype=np.int64)[label], probability, average="macro"))
+    return float(np.mean([auc(label == kind, probability[:, kind]) for kind in range(probability.shape[1])]))
 
 
 def accuracy(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
@@ -121,8 +122,14 @@ def fit_temperature(label: ArrayLike, logits: ArrayLike) -> float:
 
 
 def auc(label: ArrayLike, score: ArrayLike) -> float:
-    """Area under the receiver's curve."""
-    return float(roc_auc_score(*_checked(label, score)))
+    """Area under the receiver's curve: how often a positive scores above a negative, half for equals.
+
+    Mann and Whitney's U over all pairs, from the ranks: several times as fast as the curve, for the bootstrap.
+    """
+    truth, value = _checked(label, score)
+    positives = int(truth.sum())
+    above = rankdata(value)[truth == 1].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(truth) - positives)))
 
 
 def tpr_at_fpr(label: ArrayLike, score: ArrayLike, fpr: float) -> float:

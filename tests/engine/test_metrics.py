@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from engine.errors import DataError
 from engine.models.card import calibrated, sigmoid
@@ -144,3 +145,10 @@ def test_multiclass_metrics() -> None:
     assert (found["confusion_axion_axion"], found["confusion_axion_cdm"]) == (2, 0)
     with pytest.raises(DataError, match="no examples"):
         metrics.multiclass_metrics(np.zeros(6, int), chance)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-4, 4)), min_size=2, max_size=40))
+def test_auc_is_that_of_the_curve(examples: list[tuple[bool, int]]) -> None:
+    label, score = np.array(examples, int).T
+    assume(0 < label.sum() < len(label))
+    assert metrics.auc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
