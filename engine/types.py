@@ -93,14 +93,26 @@ class Mosaic:
         return np.column_stack([sky.ra.deg, sky.dec.deg])
 
     def pixel(self, radec: Positions) -> Positions:
-        """Pixel positions (n, 2) of sky positions (n, 2) ICRS degrees; NaN without a WCS."""
+        """Pixel positions (n, 2) of sky positions (n, 2) ICRS degrees.
+
+        NaN without a WCS, and for positions so far off the image that its distortion cannot be undone there.
+        """
+        import warnings
+
         from astropy.coordinates import SkyCoord
 
         radec = np.asarray(radec, np.float64).reshape(-1, 2)
         if self.wcs is None or not len(radec):
             return np.full(radec.shape, np.nan)
-        x, y = self.wcs.world_to_pixel(SkyCoord(radec[:, 0], radec[:, 1], unit="deg"))
-        return np.column_stack([x, y]).astype(np.float64)
+        sky = SkyCoord(radec[:, 0], radec[:, 1], unit="deg")
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+            warnings.simplefilter("ignore")  # that the search did not converge for all; these are told below
+            xy = np.column_stack(self.wcs.world_to_pixel(sky)).astype(np.float64)
+            if self.wcs.has_distortion:
+                back = self.wcs.pixel_to_world(xy[:, 0], xy[:, 1])
+                pixel = float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))))
+                xy[~(back.separation(sky).deg < 0.01 * pixel)] = np.nan
+        return xy
 
 
 @dataclass(frozen=True, slots=True, eq=False)

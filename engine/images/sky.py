@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from engine.images.damage import DAMAGE, reason
 
 LARGEST_SCALE = 600.0  # arcsec; a header that claims coarser pixels holds no real WCS
 SMALLEST_SCALE = 1e-4
+
+_SURFACE = re.compile(r'((?:lng|lat)cor\s*=\s*)"([^"]*)"')
+_NEXT_TO_ZERO = 1e-30
 
 _SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSIZE", "D001SCAL")
 
@@ -51,7 +55,7 @@ def read_sky(
     scale = header_scale(header)
     with _quiet():
         try:
-            wcs = _two_dimensional(WCS(header, fobj=file))
+            wcs = _two_dimensional(WCS(_with_plain_surfaces(header), fobj=file))
             if wcs is None:
                 return None, scale, ()
             own = float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs)))) * 3600
@@ -72,6 +76,30 @@ def header_scale(header: Mapping[str, Any]) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and plausible(abs(value)):
             return abs(float(value))
     return None
+
+
+def _with_plain_surfaces(header: fits.Header) -> fits.Header:
+    """The header with the correction surfaces of IRAF (TNX, ZPX) written as wcslib can read them.
+
+    wcslib applies these surfaces, but takes a coefficient of zero for the end of the list and fails on numbers without
+    a decimal point. Pieces of the text are 68 letters long, of which blanks at the end are lost in reading.
+    """
+    texts = {axis: "".join(str(header[key]).ljust(68) for key in header[f"WAT{axis}_*"]) for axis in (1, 2)}
+    if not any(_SURFACE.search(text) for text in texts.values()):
+        return header
+    tidy = header.copy()
+    for axis, text in texts.items():
+        del tidy[f"WAT{axis}_*"]
+        tidied = _SURFACE.sub(_plain_surface, text.rstrip())
+        for piece in range(0, len(tidied), 68):
+            tidy[f"WAT{axis}_{piece // 68 + 1:03d}"] = tidied[piece : piece + 68]
+    return tidy
+
+
+def _plain_surface(found: re.Match[str]) -> str:
+    numbers = [float(number) for number in found[2].split()]
+    kind = " ".join(f"{number:.0f}." for number in numbers[:4])
+    return f'{found[1]}"{kind} {" ".join(f"{number or _NEXT_TO_ZERO:.15E}" for number in numbers[4:])} "'
 
 
 def _two_dimensional(wcs: WCS) -> WCS | None:
