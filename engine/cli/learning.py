@@ -68,6 +68,10 @@ def train(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Learn this value of the truth table instead of classes; repeatable."),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Learn this class alone, to tell how unlike it other stamps are."),
+    ] = None,
     loss: Annotated[
         str | None,
         typer.Option(help="cross_entropy, focal, or a class of torch.nn or timm.loss; MSELoss for a target."),
@@ -106,7 +110,8 @@ def train(
     """Train a classifier or a regression; writes model.json and model.safetensors, and resumes exactly."""
     chosen = {key: value for key, value in locals().items() if key not in _NOT_OF_REQUEST}
     chosen["targets"] = tuple(target or ())
-    chosen["task"] = task or (f"regression of {', '.join(target)}" if target else "lens finding")
+    learned = f"regression of {', '.join(target)}" if target else f"what is unlike {only}" if only else "lens finding"
+    chosen["task"] = task or learned
     chosen |= {"settings": tuple(settings or ()), "channels": tuple(name.strip() for name in channels.split(","))}
     if together:
         chosen["bands"] = ()

@@ -22,6 +22,7 @@ from engine.models.library import model_folder
 from engine.types import Cutouts, Mosaic, Step
 
 if TYPE_CHECKING:
+    from engine.models.anomaly import AnomalyDetector
     from engine.models.predict import Classifier, Predictor, Regressor
 
 _BATCH_SECONDS = 0.15
@@ -133,8 +134,8 @@ def _score(
         cutouts[0].bands,
         np.concatenate([one.positions for one in cutouts]),
     )
-    if card.targets or len(card.classes) != 2:
-        columns = _estimated(classifier, together) if card.targets else _classified(classifier, together)
+    if len(card.classes) != 2:
+        columns = _classified(classifier, together) if len(card.classes) > 2 else _estimated(classifier, together)
         return tuple(
             StampValues(file, plane, {name: float(column[k]) for name, column in columns.items()}, mosaic.pixel_scale)
             for k, (plane, mosaic) in enumerate(stamps)
@@ -147,7 +148,7 @@ def _score(
     )
 
 
-def _estimated(model: Regressor, cutouts: Cutouts) -> dict[str, NDArray[np.float64]]:
+def _estimated(model: Regressor | AnomalyDetector, cutouts: Cutouts) -> dict[str, NDArray[np.float64]]:
     found = model.estimate(cutouts, views=VIEWS)
     columns = {name: found.value[:, k] for k, name in enumerate(found.names)}
     return columns | {f"{name}_error": found.sigma[:, k] for k, name in enumerate(found.names)}

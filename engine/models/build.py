@@ -127,7 +127,7 @@ def build_network(
         side, channels = (size, in_channels) if fitting is None else (fitting.side, fitting.channels_of(in_channels))
         members.append(
             Network(
-                _backbone(name, in_channels=channels, size=side, pretrained=pretrained),
+                backbone_for(name, in_channels=channels, size=side, pretrained=pretrained),
                 scales=scales,
                 outputs=outputs,
                 size=side,
@@ -145,7 +145,14 @@ def outputs_for(classes: int) -> int:
     return 1 if classes == 2 else classes
 
 
-def _backbone(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:
+def backbone_for(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:
+    """timm's network of that name without its head, its first layer for ``in_channels``, its weights perhaps given.
+
+    Raises
+    ------
+    ModelError
+        Unknown architecture, one that cannot be built for this size, or a checkpoint that does not fit it.
+    """
     if not timm.is_model(name):
         raise unknown_architecture(name)
     options: dict[str, Any] = {"num_classes": 0, "in_chans": in_channels}

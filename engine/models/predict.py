@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.device import autocast, batch_size, pick_device
 from engine.errors import ModelError
-from engine.models.build import Committee, Network, build_network, outputs_for
+from engine.models.build import Committee, build_network, outputs_for
 from engine.models.card import calibrated, denormalised, load_card, sigmoid, weights_path
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
@@ -33,9 +34,9 @@ class Predictor:
     batch, the CPU), or is empty.
     """
 
-    def __init__(self, card: ModelCard, network: Network | Committee, device: torch.device) -> None:
+    def __init__(self, card: ModelCard, network: nn.Module, device: torch.device) -> None:
         self.card = card
-        self.network = network.to(device).eval()
+        self.network: Any = network.to(device).eval()
         self.device = device
         self.note = ""
         self._batch = 0
@@ -224,12 +225,13 @@ def load_classifier(model: str | Path, *, device: str | None = None) -> Classifi
     """
     found = load_model(model, device=device)
     if not isinstance(found, Classifier):
-        raise ModelError(f"the model {found.card.name} gives {', '.join(found.card.targets)}, no score: choose another")
+        given = ", ".join(found.card.targets) or "how unlike its class a stamp is"
+        raise ModelError(f"the model {found.card.name} gives {given}, no score: choose another")
     return found
 
 
-def load_model(model: str | Path, *, device: str | None = None) -> Classifier | Regressor:
-    """Load a model of stamps, whatever it gives; as ``load_classifier``.
+def load_model(model: str | Path, *, device: str | None = None) -> Predictor:
+    """Load a model of stamps, whatever it gives: a Classifier, a Regressor, or an AnomalyDetector of a single class.
 
     Raises
     ------
@@ -240,15 +242,25 @@ def load_model(model: str | Path, *, device: str | None = None) -> Classifier | 
     card = load_card(folder)
     if card.stride:
         raise ModelError(f"the model {card.name} is for {card.task}, not for stamps: name it with --heatmap-model")
-    network = build_network(
-        card.architecture,
-        in_channels=len(card.channels) * len(card.bands),
-        scales=len(card.pixel_scales),
-        outputs=outputs_of(card),
-        size=card.size,
-    )
+    kind: type[Predictor] = Regressor if card.targets else Classifier
+    network = network_of(card)
+    if len(card.classes) == 1:
+        from engine.models.anomaly import AnomalyDetector
+
+        kind = AnomalyDetector
     fill(network, card, folder)
-    return (Regressor if card.targets else Classifier)(card, network, pick_device(device))
+    return kind(card, network, pick_device(device))
+
+
+def network_of(card: ModelCard) -> nn.Module:
+    """The network of a card, its weights not yet filled in."""
+    channels = len(card.channels) * len(card.bands)
+    if len(card.classes) == 1:
+        from engine.models.anomaly import build_anomaly
+
+        return build_anomaly(card.architecture, in_channels=channels, size=card.size)
+    outputs, scales = outputs_of(card), len(card.pixel_scales)
+    return build_network(card.architecture, in_channels=channels, scales=scales, outputs=outputs, size=card.size)
 
 
 def outputs_of(card: ModelCard) -> int:

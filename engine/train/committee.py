@@ -65,6 +65,8 @@ def form_committee(request: CommitteeRequest) -> Iterator[Step]:
     cards = [load_card(folder) for folder in request.members]
     shares = _shared_split(cards, request.members)
     yield Step(0, 1, note="Reading the training set")
+    if len(cards[0].classes) == 1:
+        raise ModelError(f"{request.members[0]} knows one class alone: join models that tell classes apart")
     targets = tuple(cards[0].targets)
     data = open_for(request.data, bands=cards[0].bands, targets=targets)
     parts = parts_of(data, **shares)

@@ -139,21 +139,27 @@ def open_training_set(paths: Sequence[Path | str], *, bands: tuple[str, ...] = A
     return merged
 
 
-def open_for(paths: Sequence[Path | str], *, bands: tuple[str, ...], targets: tuple[str, ...] = ()) -> TrainingSet:
-    """A training set with what is to be learned in it: classes, or the values of some columns of its truth table.
+def open_for(
+    paths: Sequence[Path | str], *, bands: tuple[str, ...], targets: tuple[str, ...] = (), only: str | None = None
+) -> TrainingSet:
+    """A training set with what is to be learned in it: classes, values of its truth table, or ``only`` one class.
 
     Raises
     ------
     DataError
-        As ``open_training_set``, or a single class and no target.
+        As ``open_training_set``, a single class and no target, or no class of that name.
     """
     data = open_training_set(paths, bands=bands)
     if targets:
         return _with_targets(data, targets)
+    if only is not None:
+        if only not in data.classes:
+            raise DataError(f"the training set has no class {only!r}: choose of {', '.join(data.classes)}")
+        return data
     if len(data.classes) < 2:
         columns = ", ".join(name for name in data.truth if name != "group") or "none"
         message = f"the training set holds the class {data.classes[0]} alone: nothing to tell apart"
-        raise DataError(f"{message}; name a column of its truth table as the target ({columns})")
+        raise DataError(f"{message}; name a column of its truth table as the target ({columns}), or that class alone")
     return data
 
 

@@ -189,6 +189,54 @@ class RegressionCourt(Court):
         return self.data.group[self.parts[part]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AnomalyCourt(Court):
+    """The same for a network of one class, number ``normal``, whose output is how much a stamp surprises it."""
+
+    normal: int
+    rank: ClassVar[str] = "likelihood"
+
+    @property
+    def outputs(self) -> int:
+        """The surprise."""
+        return 1
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Fields of the card that tell what the outputs mean."""
+        return {"classes": (self.data.classes[self.normal],)}
+
+    def metrics(self, part: str, logits: Logits, loss_of: Loss | None = None) -> dict[str, float]:
+        """Mean surprise of the class in a part, and how likely it is: the same with the other sign."""
+        known = self.data.label[self.parts[part]] == self.normal
+        surprise = float(logits[known, 0].mean())
+        return {"loss": surprise, "likelihood": -surprise}
+
+    def calibration(self, logits: Logits, prior: float | None) -> dict[str, float]:
+        """Mean and scatter of the surprise of the class on the validation part."""
+        return {"mean": float(logits.mean()), "scatter": float(logits.std())}
+
+    def verdict(self, logits: Logits, calibration: Mapping[str, float]) -> dict[str, float]:
+        """AUC of the surprise on the test part: of all other classes against the known one, and of each of them."""
+        found = self.metrics("test", logits)
+        label, group = (values[self.parts["test"]] for values in (self.data.label, self.data.group))
+        others = [k for k in np.unique(label).tolist() if k != self.normal]
+        against = {"auc": label != self.normal} | {f"auc_{self.data.classes[k]}": label == k for k in others}
+        for name, strange in against.items() if others else ():
+            chosen = strange | (label == self.normal)
+            truth, surprise = strange[chosen].astype(np.int64), logits[chosen, 0]
+            found[name] = metrics.auc(truth, surprise)
+            low, high = metrics.bootstrap(metrics.auc, truth, surprise, group=group[chosen])
+            found |= {f"{name}_low": low, f"{name}_high": high}
+        return found
+
+
+def of_one_class(parts: Mapping[str, NDArray[np.int64]], data: TrainingSet, only: str) -> dict[str, NDArray[np.int64]]:
+    """The parts with the class of that name alone in all but the test part."""
+    known = data.label == data.classes.index(only)
+    return {name: part if name == "test" else part[known[part]] for name, part in parts.items()}
+
+
 def hold_court(
     data: TrainingSet,
     parts: Mapping[str, NDArray[np.int64]],
@@ -196,13 +244,16 @@ def hold_court(
     device: torch.device,
     *,
     targets: Sequence[str] = (),
+    only: str | None = None,
     autocast: Callable[[], torch.autocast] | None = None,
 ) -> Court:
-    """The court for classes, or for columns of the truth table in units of their spread in the training part.
+    """The court for classes, for ``only`` one, or for values of the truth table in units of their training spread.
 
     ``prepared`` is the file of the prepared stamps; without ``autocast`` networks are judged in full precision.
     """
     in_full = autocast or partial(torch.autocast, device.type, enabled=False)
+    if only is not None:
+        return AnomalyCourt(data, parts, Examples(prepared, data.label, device), in_full, data.classes.index(only))
     if not targets:
         return Court(data, parts, Examples(prepared, data.label, device), in_full)
     columns = zip(targets, data.values(targets)[parts["train"]].T, strict=True)

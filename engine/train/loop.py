@@ -6,7 +6,7 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.device import pick_device
 from engine.errors import ModelError
+from engine.models.anomaly import build_anomaly
 from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
@@ -36,9 +37,9 @@ from engine.train.course import (
     training_autocast,
 )
 from engine.train.data import PARTS, TrainingSet, open_for
-from engine.train.judge import Court, data_named, hold_court, settle, write_model
-from engine.train.losses import Loss, make_loss
-from engine.train.published import parts_of, recorded_split
+from engine.train.judge import Court, data_named, hold_court, of_one_class, settle, write_model
+from engine.train.losses import Loss, make_loss, surprise
+from engine.train.published import parts_of
 from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
 from engine.train.settings import arguments
 from engine.types import Step
@@ -87,7 +88,7 @@ def train(request: TrainRequest) -> Iterator[Step]:
         torch.set_num_threads(request.threads)
     try:
         yield Step(0, 1, note="Reading the training set")
-        data = open_for(request.data, bands=request.bands, targets=request.targets)
+        data = open_for(request.data, bands=request.bands, targets=request.targets, only=request.only)
         saved = read_checkpoint(request, data)
         if (request.out / CARD).exists():
             yield Step(1, 1, (load_card(request.out),), "Already trained")
@@ -99,19 +100,23 @@ def train(request: TrainRequest) -> Iterator[Step]:
 
 def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Step]:
     started = time.monotonic()
-    parts = parts_of(data, **recorded_split(dataclasses.asdict(request)))
+    shares: dict[str, Any] = {"seed": request.split_seed, "validation": request.validation, "test": request.test}
+    parts = parts_of(data, **shares, given=request.given_parts)
+    if request.only is not None:
+        parts = of_one_class(parts, data, request.only)
     path = prepared_path(data, request.channels, request.cache or request.out)
     path.parent.mkdir(parents=True, exist_ok=True)
     request.out.mkdir(parents=True, exist_ok=True)
     fresh = 0 if path.exists() else len(data)
     every = len(parts["train"]) + len(parts["validation"])
-    progress = Progress(fresh + request.epochs * every + len(data) - len(parts["train"]), note="Preparing stamps")
+    judging = len(parts["validation"]) + len(parts["test"])
+    progress = Progress(fresh + request.epochs * every + judging, note="Preparing stamps")
     if fresh:
         for count in prepare_all(data, request.channels, path, threads=request.threads or os.cpu_count() or 1):
             yield progress.step(count)
     device = pick_device(request.device)
     autocast = partial(training_autocast, request.precision, device)
-    court = hold_court(data, parts, path, device, targets=request.targets, autocast=autocast)
+    court = hold_court(data, parts, path, device, targets=request.targets, only=request.only, autocast=autocast)
     run = _set_up(request, court, progress)
     if saved is not None:
         run.resume(saved)
@@ -144,15 +149,12 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     if pretrained == IMAGENET:
         pretrained = imagenet_checkpoint(request.architecture, request.cache or request.out)
     torch.manual_seed(request.seed)
-    network: nn.Module = build_network(
-        request.architecture,
-        in_channels=examples.stamps.shape[2],
-        scales=len(data.pixel_scales),
-        outputs=court.outputs,
-        size=data.size,
-        drop_rate=request.drop_rate,
-        pretrained=pretrained,
-    )
+    build: Callable[..., nn.Module] = build_anomaly
+    if request.only is None:
+        shape: dict[str, Any] = {"scales": len(data.pixel_scales), "outputs": court.outputs}
+        build = partial(build_network, **shape, drop_rate=request.drop_rate)
+    channels = examples.stamps.shape[2]
+    network = build(request.architecture, in_channels=channels, size=data.size, pretrained=pretrained)
     if request.start is not None:
         try:
             network.load_state_dict(read_weights(load_card(request.start), request.start))
@@ -174,14 +176,20 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
         optimizer=optimizer,
         scheduler=make_scheduler(request, optimizer, batches),
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
-        loss_of=make_loss(
-            request.chosen_loss,
-            classes=0 if request.targets else len(data.classes),
-            label_smoothing=request.label_smoothing,
-            arguments=arguments(request.settings, "loss"),
-        ),
+        loss_of=_loss(request, len(data.classes)),
         weight=weight,
         batches=batches,
+    )
+
+
+def _loss(request: TrainRequest, classes: int) -> Loss:
+    if request.only is not None:
+        return surprise
+    return make_loss(
+        request.chosen_loss,
+        classes=0 if request.targets else classes,
+        label_smoothing=request.label_smoothing,
+        arguments=arguments(request.settings, "loss"),
     )
 
 

@@ -26,16 +26,17 @@ IMAGENET = "imagenet"
 class TrainRequest:
     """All a training needs, frozen when it is asked for.
 
-    ``targets`` are columns of the truth table, for a regression of their values instead of a classification; ``loss``
-    is cross-entropy for classes and MSELoss for values unless named; ``bands`` is ("any",) for a model of one band,
-    whichever, or () for one of all the set's bands together; ``pretrained`` is a local timm checkpoint, or "imagenet";
-    ``start`` a model folder whose weights training goes on from; ``ema_decay`` keeps and uses a moving average of the
-    weights; ``noise`` adds noise to prepared stamps; ``balance`` "weights" weighs the classes alike in the loss,
-    "sampler" draws them alike; ``settings`` are arguments of loss, optimiser and scheduler (``engine.train.settings``);
-    ``patience`` stops once the validation part was ranked no better for so many epochs; ``turns`` turns and mirrors
-    stamps, ``shift`` moves them by up to so many pixels; ``prior`` is the fraction of lenses to expect in use (None: as
-    in the training set); ``given_parts`` takes the parts that the set was published in; ``cache`` is where prepared
-    stamps are kept (None: in ``out``, until the training is done).
+    ``targets`` are columns of the truth table, for a regression of their values instead of a classification; ``only``
+    is the class that a model of anomalies knows alone; ``loss`` is cross-entropy for classes and MSELoss for values
+    unless named; ``bands`` is ("any",) for a model of one band, whichever, or () for one of all the set's bands
+    together; ``pretrained`` is a local timm checkpoint, or "imagenet"; ``start`` a model folder whose weights training
+    goes on from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
+    ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
+    of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was ranked
+    no better for so many epochs; ``turns`` turns and mirrors stamps, ``shift`` moves them by up to so many pixels;
+    ``prior`` is the fraction of lenses to expect in use (None: as in the training set); ``given_parts`` takes the parts
+    that the set was published in; ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is
+    done).
     """
 
     data: tuple[Path, ...]
@@ -59,6 +60,7 @@ class TrainRequest:
     test: float = 0.1
     given_parts: bool = False
     targets: tuple[str, ...] = ()
+    only: str | None = None
     bands: tuple[str, ...] = ANY
     channels: tuple[str, ...] = ("stretch", "residual")
     noise: float = 0.0
@@ -83,6 +85,8 @@ class TrainRequest:
     @property
     def chosen_loss(self) -> str:
         """The name of the loss."""
+        if self.only is not None:
+            return "negative log-likelihood"
         return self.loss or ("MSELoss" if self.targets else "cross_entropy")
 
 
@@ -91,6 +95,10 @@ _FREE = (
     *("data", "out", "name", "resume", "cache", "threads", "device", "pretrained", "start"),
     *("prior", "half_weights", "task", "limits", "licence"),
 )
+
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainRequest)}
+_OF_CLASSES = ("targets", "loss", "label_smoothing", "balance", "drop_rate", "prior")
 
 
 def check(request: TrainRequest) -> None:
@@ -107,6 +115,9 @@ def check(request: TrainRequest) -> None:
     _check_settings(request)
     if request.targets and (request.balance != "none" or request.prior is not None):
         raise ModelError("a regression has no classes to balance, and no prior: leave balance and prior out")
+    given = [name for name in _OF_CLASSES if getattr(request, name) != _DEFAULTS[name]]
+    if request.only is not None and given:
+        raise ModelError(f"a model of one class is trained without {given[0].replace('_', ' ')}: leave it out")
     if request.shift < 0 or (request.patience is not None and request.patience < 1):
         raise ModelError("a shift is 0 pixels or more and a patience at least 1 epoch: change them")
     if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:
@@ -126,8 +137,11 @@ def _check_settings(request: TrainRequest) -> None:
     if request.optimizer not in list_optimizers():
         raise unknown("optimiser", request.optimizer, map(str, list_optimizers()))
     given = {section: arguments(request.settings, section) for section in ("loss", "optimizer", "scheduler")}
-    classes = 0 if request.targets else 2
-    make_loss(request.chosen_loss, classes=classes, label_smoothing=request.label_smoothing, arguments=given["loss"])
+    if request.only is None:
+        classes = 0 if request.targets else 2
+        make_loss(
+            request.chosen_loss, classes=classes, label_smoothing=request.label_smoothing, arguments=given["loss"]
+        )
     kind = get_optimizer_class(request.optimizer, bind_defaults=False)
     take_only(given["optimizer"], kind, f"the optimiser {request.optimizer}", ("params", "lr", "weight_decay"))
     reserved = ("optimizer", "sched", "num_epochs", "warmup_epochs", "step_on_epochs", "updates_per_epoch")
