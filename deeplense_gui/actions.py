@@ -241,6 +241,14 @@ ACTIONS: tuple[Action, ...] = (
         separator=True,
     ),
     Action(
+        "view.gallery", "Table or gallery", ("Ctrl+T",), lambda window: window.swap_list(),
+        "Show the candidates as stamps, or as a table", "View", "gallery", _has_project, toolbar=True, separator=True,
+    ),
+    Action(
+        "view.list", "Large list", ("Ctrl+Shift+T",), lambda window: window.spread_list(),
+        "Give the table or the gallery the place of the mosaic too, or give it back", "View", "", _has_project,
+    ),
+    Action(
         "view.full_screen", "Full screen", ("F11",), lambda window: window.toggle_full_screen(),
         "Give the whole screen to the window", "View",
     ),

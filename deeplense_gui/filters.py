@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from engine.types import Candidate
 
 LOOK_AHEAD = 12
+SCORES = (0.9, 0.5, 0.1, 0.01)  # where groups of scores begin
+FEW = 512  # rows looked through for one without a grade, before the project is asked for all of them
 Ids = NDArray[np.int64]
 
 
@@ -19,7 +21,8 @@ Ids = NDArray[np.int64]
 class Filters:
     """Order and filter of the list.
 
-    ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all.
+    ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all. ``group`` is ""
+    or what the list is put together by before it is sorted: "grade" or "score".
     """
 
     order: str = "score"
@@ -27,6 +30,7 @@ class Filters:
     grades: frozenset[str | None] | None = None
     min_score: float | None = None
     text: str = ""
+    group: str = ""
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -44,7 +48,17 @@ class Filters:
     def query(self) -> dict[str, Any]:
         """The arguments of ``Project.ids``."""
         grades = None if self.grades is None else set(self.grades)
-        return asdict(self) | {"grades": grades, "text": self.text or None}
+        query = asdict(self) | {"grades": grades, "text": self.text or None}
+        del query["group"]
+        return query
+
+    def depends_on(self, kinds: Set[str]) -> bool:
+        """Whether a change of these kinds can put candidates into the list, out of it, or elsewhere in it."""
+        if "candidates" in kinds or "scores" in kinds:
+            return True
+        by_grade = self.grades is not None or self.group == "grade" or self.order in ("grade", "grader", "graded_at")
+        by_note = bool(self.text) or self.order == "note"
+        return ("grades" in kinds and by_grade) or ("notes" in kinds and by_note)
 
 
 class CandidateList:
@@ -62,9 +76,11 @@ class CandidateList:
             self.filters = Filters.restored(project.setting("filters"))
         self.forget()
 
-    def forget(self) -> None:
-        """Read everything anew: the project has changed."""
-        self._ids: Ids | None = None
+    def forget(self, kinds: Set[str] | None = None) -> None:
+        """Read anew what a change of these kinds touches; everything by default."""
+        if kinds is None or self.filters.depends_on(kinds):
+            self._ids: Ids | None = None
+            self._sections: list[tuple[str, int]] = []
         self._counts: dict[str | None, int] | None = None
         self._candidate: Candidate | None = None
         self._history: tuple[str | None, str | None] | None = None
@@ -72,8 +88,35 @@ class CandidateList:
     def ids(self) -> Ids:
         """Candidate ids in the order and with the filter of the list."""
         if self._ids is None:
-            self._ids = self.query(self.filters)
+            parts = self._parts()
+            self._ids = np.concatenate([ids for _, ids in parts])
+            self._sections = [(title, len(ids)) for title, ids in parts if len(ids)] if self.filters.group else []
         return self._ids
+
+    def sections(self) -> list[tuple[str, int]]:
+        """Title and length of the groups the list is in, in order; none where it is in no groups."""
+        self.ids()
+        return self._sections
+
+    def _parts(self) -> list[tuple[str, Ids]]:
+        """The list in its groups."""
+        filters, everything = self.filters, self.query(self.filters)
+        if filters.group == "grade":
+            grades = sorted(self.counts(), key=lambda grade: (grade is None, grade or ""))
+            wanted = [grade for grade in grades if filters.grades is None or grade in filters.grades]
+            return [
+                ("No grade yet" if grade is None else f"Grade {grade}", self.query(replace(filters, grades={grade})))
+                for grade in wanted
+            ] or [("", everything)]
+        if filters.group != "score":
+            return [("", everything)]
+        parts, left, above = [], everything, ""
+        for least in SCORES:
+            better = self.query(replace(filters, min_score=max(least, filters.min_score or 0.0)))
+            title = f"Score {least:g} to {above}" if above else f"Score {least:g} and more"
+            parts.append((title, left[np.isin(left, better)]))
+            left, above = left[~np.isin(left, better)], f"{least:g}"
+        return [*parts, (f"Score below {above}, or none", left)]
 
     def query(self, filters: Filters) -> Ids:
         """Candidate ids with other filters."""
@@ -124,9 +167,12 @@ class CandidateList:
     def next_ungraded(self, identity: int | None, ids: Ids) -> int | None:
         """The first candidate without a grade after one in ``ids``, from there on and then from the top."""
         here = row_of(ids, identity)
-        wanted = self.query(replace(self.filters, grades=frozenset({None})))
         around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
-        left = around[np.isin(around, wanted)]
+        for near in (around[:LOOK_AHEAD], around[LOOK_AHEAD:FEW]):
+            found = next((row.id for row in self.rows(near) if row.grade is None), None)
+            if found is not None:
+                return found
+        left = around[np.isin(around, self.query(replace(self.filters, grades=frozenset({None}))))]
         return int(left[0]) if len(left) else None
 
 

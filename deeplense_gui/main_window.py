@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QMenu,
+    QSizePolicy,
     QStackedWidget,
     QTabBar,
     QTabWidget,
@@ -34,6 +35,7 @@ from deeplense_gui.panels.start import StartPage
 from deeplense_gui.session import Session
 
 LAYOUT = 1
+LIST_SHARE = 0.30  # of the height
 AREAS = {"right": Qt.DockWidgetArea.RightDockWidgetArea, "bottom": Qt.DockWidgetArea.BottomDockWidgetArea}
 KEYS_OF_CONTROLS = {
     QAbstractButton: {Qt.Key.Key_Space},
@@ -53,6 +55,7 @@ class MainWindow(Asking):
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._working = False
+        self._list_height = 0
         self.setObjectName("main")
         self.setAcceptDrops(True)
         self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
@@ -119,7 +122,7 @@ class MainWindow(Asking):
         bottom = [self.docks[panel.id] for panel in PANELS if panel.area == "bottom" and not panel.tabbed]
         right = [self.docks[panel.id] for panel in PANELS if panel.area == "right"]
         self.resizeDocks(right[:1], [round(self.width() * 0.38)], Qt.Orientation.Horizontal)
-        self.resizeDocks(bottom, [round(self.height() * 0.30)] * len(bottom), Qt.Orientation.Vertical)
+        self.resizeDocks(bottom, [round(self.height() * LIST_SHARE)] * len(bottom), Qt.Orientation.Vertical)
         self.resizeDocks(right, [self.height(), *[1] * (len(right) - 1)], Qt.Orientation.Vertical)
 
     def _make_actions(self) -> None:
@@ -208,6 +211,7 @@ class MainWindow(Asking):
             self._save_layout()
             self._working = False
             self.start.refresh()
+            self._spread(False)
             self.pages.setCurrentIndex(0)
             for dock in self.docks.values():
                 dock.hide()
@@ -225,12 +229,14 @@ class MainWindow(Asking):
             self.resize(1440, 900)
 
     def _restore_layout(self) -> None:
+        self._spread(bool(int(self.session.preferences.get("list_alone", 0))))
         stored = self.session.preferences.get("layout")
         if not isinstance(stored, QByteArray) or not self.restoreState(stored, LAYOUT):
             self.reset_layout()
 
     def reset_layout(self) -> None:
         """Put every panel back to where it was at first."""
+        self._spread(False)
         self._lay_out()
         self._share_space()
         QTimer.singleShot(0, self, self._share_space)
@@ -258,6 +264,35 @@ class MainWindow(Asking):
         self.docks["vetting"].show()
         self.docks["vetting"].raise_()
         self.panels["vetting"].focus_note()
+
+    def swap_list(self) -> None:
+        """Show the gallery in the place of the table, or the table in that of the gallery."""
+        names = ("candidates", "gallery")
+        name = names[self.panels["candidates"].isVisible() and not self.panels["candidates"].visibleRegion().isEmpty()]
+        self.docks[name].show()
+        self.docks[name].raise_()
+        self.panels[name].setFocus()
+
+    def spread_list(self) -> None:
+        """Give the list the place of the mosaic as well, or give it back."""
+        alone = self.pages.isVisible()
+        if alone:
+            self._list_height = self.panels["candidates"].parentWidget().height()
+        self.session.preferences.set("list_alone", int(alone))
+        self._spread(alone)
+        if not alone:
+            QTimer.singleShot(0, self, self._shrink_list)
+
+    def _shrink_list(self) -> None:
+        bottom = [self.docks[panel.id] for panel in PANELS if panel.area == "bottom"]
+        height = self._list_height or round(self.height() * LIST_SHARE)
+        self.resizeDocks(bottom, [height] * len(bottom), Qt.Orientation.Vertical)
+
+    def _spread(self, alone: bool) -> None:
+        """Messages stay above the list, so that only the mosaic goes."""
+        self.pages.setVisible(not alone)
+        upright = QSizePolicy.Policy.Maximum if alone else QSizePolicy.Policy.Preferred
+        self.centralWidget().setSizePolicy(QSizePolicy.Policy.Preferred, upright)
 
     def toggle_full_screen(self) -> None:
         """Give the whole screen to the window, or take it back."""
@@ -306,7 +341,7 @@ class MainWindow(Asking):
         self.session.preferences.set("geometry", self.saveGeometry())
         self._save_layout()
         self.hide()
-        for name in ("mosaic", "inspector"):
+        for name in ("mosaic", "inspector", "gallery"):
             self.panels[name].stop()
         self.session.close()
         super().closeEvent(event)

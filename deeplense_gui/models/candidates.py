@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from deeplense_gui.models.pages import CandidatePages
 from deeplense_gui.session import Session
 from engine.types import Candidate, Mosaic
 
-PAGE = 256
-PAGES_KEPT = 16
 Role = Qt.ItemDataRole
 VALUE_ROLE = int(Role.UserRole)
 Index = QModelIndex | QPersistentModelIndex
@@ -69,49 +67,38 @@ class CandidateTable(QAbstractTableModel):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._ids = session.ids()
-        self._pages: OrderedDict[int, list[Candidate]] = OrderedDict()
+        self._pages = CandidatePages(session)
+        self.candidate, self.id_at, self.row_of = self._pages.candidate, self._pages.id_at, self._pages.row_of
 
     def refresh(self) -> None:
         """Take the ids anew; the caller keeps selection and place."""
         self.beginResetModel()
-        self._ids = self._session.ids()
-        self._pages.clear()
+        self._pages.refresh()
         self.endResetModel()
 
     def reread(self) -> bool:
         """Read changed rows again where the ids are still the same ones; False where they are not."""
-        ids = self._session.ids()
-        if not np.array_equal(ids, self._ids):
+        if not self._pages.reread():
             return False
-        self._pages.clear()
-        if len(ids):
-            self.dataChanged.emit(self.index(0, 0), self.index(len(ids) - 1, len(COLUMNS) - 1))
+        if rows := self.rowCount():
+            self.dataChanged.emit(self.index(0, 0), self.index(rows - 1, len(COLUMNS) - 1))
         return True
 
-    def candidate(self, row: int) -> Candidate | None:
-        """The candidate of a row."""
-        page = row // PAGE
-        if page not in self._pages:
-            self._pages[page] = self._session.rows(self._ids[page * PAGE : (page + 1) * PAGE])
-            if len(self._pages) > PAGES_KEPT:
-                self._pages.popitem(last=False)
-        self._pages.move_to_end(page)
-        rows = self._pages[page]
-        return rows[row % PAGE] if row % PAGE < len(rows) else None
+    def runs_of(self, ids: Collection[int]) -> list[tuple[int, int]]:
+        """The rows of some candidates as (first, last) of each unbroken run."""
+        if len(ids) < 2:
+            return []
+        rows = np.flatnonzero(np.isin(self._pages.ids, np.fromiter(ids, np.int64, len(ids))))
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+        return [(int(run[0]), int(run[-1])) for run in runs if len(run)]
 
-    def id_at(self, row: int) -> int | None:
-        """The candidate id of a row."""
-        return int(self._ids[row]) if 0 <= row < len(self._ids) else None
-
-    def row_of(self, candidate_id: int | None) -> int | None:
-        """The row of a candidate id, None where the list does not show it."""
-        found = np.flatnonzero(self._ids == candidate_id) if candidate_id is not None else ()
-        return int(found[0]) if len(found) else None
+    def ids_between(self, first: int, last: int) -> list[int]:
+        """The candidate ids of some rows, the last one included."""
+        return self._pages.ids[first : last + 1].tolist()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """As Qt asks for it."""
-        return 0 if parent.isValid() else len(self._ids)
+        return 0 if parent.isValid() else len(self._pages.ids)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """As Qt asks for it."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PySide6.QtWidgets import QWidget
 
 from deeplense_gui.panels.candidates import CandidatesPanel
+from deeplense_gui.panels.gallery import GalleryPanel
 from deeplense_gui.panels.inspector import InspectorPanel
 from deeplense_gui.panels.jobs import JobsPanel
 from deeplense_gui.panels.mosaic import MosaicPanel
@@ -33,5 +34,6 @@ PANELS: tuple[Panel, ...] = (
     Panel("inspector", "Inspector", "right", InspectorPanel),
     Panel("vetting", "Grade", "right", VettingPanel),
     Panel("candidates", "Candidates", "bottom", CandidatesPanel),
+    Panel("gallery", "Gallery", "bottom", GalleryPanel, tabbed=True),
     Panel("jobs", "Jobs", "bottom", JobsPanel, tabbed=True),
 )

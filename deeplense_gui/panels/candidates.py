@@ -2,101 +2,31 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
-    QSlider,
     QTableView,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from deeplense_gui.models.candidates import COLUMNS, GRADE, SCORE, CandidateTable
 from deeplense_gui.models.delegates import GradeDelegate, ScoreDelegate
-from deeplense_gui.session import GRADES, Session
+from deeplense_gui.session import Session
+from deeplense_gui.widgets.filter_bar import FilterBar
 from engine.types import Changes, Mosaic
 
 REFRESH_MS = 200
-CHIPS: tuple[tuple[str | None, str], ...] = (*((letter, letter) for letter in GRADES), (None, "Ungraded"))
-
-
-class FilterBar(QWidget):
-    """Grade chips, least score and text; what they say goes to the session at once."""
-
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._session = session
-        row = QHBoxLayout(self)
-        row.setContentsMargins(6, 4, 6, 4)
-        row.setSpacing(4)
-        self.chips: dict[str | None, QToolButton] = {}
-        for grade, text in CHIPS:
-            chip = QToolButton(text=text, checkable=True, objectName=f"chip-{text}")
-            chip.setProperty("role", "chip")
-            chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            chip.setAccessibleName(f"Show {text}")
-            chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
-            chip.clicked.connect(self._on_chip)
-            self.chips[grade] = chip
-            row.addWidget(chip)
-        row.addSpacing(10)
-        self.score_label = QLabel("Score ≥ 0.00")
-        self.score_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("Score ≥ 0.00") + 8)
-        self.score = QSlider(Qt.Orientation.Horizontal, maximum=100, objectName="min-score")
-        self.score.setFixedWidth(80)
-        self.score.setAccessibleName("Least score")
-        self.score.setToolTip("Show only candidates of at least this score")
-        self.score.valueChanged.connect(self._on_score)
-        row.addWidget(self.score_label)
-        row.addWidget(self.score)
-        row.addSpacing(10)
-        self.text = QLineEdit(placeholderText="Name or note…", clearButtonEnabled=True, objectName="filter-text")
-        self.text.setMinimumWidth(90)
-        self.text.setMaximumWidth(220)
-        self.text.setAccessibleName("Filter by name or note")
-        self._typing = QTimer(self, singleShot=True, interval=REFRESH_MS)
-        self._typing.timeout.connect(lambda: session.set_filters(text=self.text.text().strip()))
-        self.text.textChanged.connect(lambda _: self._typing.start())
-        self.text.returnPressed.connect(self.text.clearFocus)  # letters grade again
-        row.addWidget(self.text)
-        row.addStretch(1)
-        self.count = QLabel()
-        self.count.setProperty("role", "muted")
-        row.addWidget(self.count)
-        session.filtered.connect(self.show_state)
-
-    def _on_chip(self) -> None:
-        chosen = frozenset(grade for grade, chip in self.chips.items() if chip.isChecked())
-        self._session.set_filters(grades=chosen if 0 < len(chosen) < len(self.chips) else None)
-
-    def _on_score(self, value: int) -> None:
-        self.score_label.setText(f"Score ≥ {value / 100:.2f}")
-        self._session.set_filters(min_score=value / 100 if value else None)
-
-    def show_state(self) -> None:
-        """Show the session's filters and counts."""
-        filters = self._session.filters
-        for grade, chip in self.chips.items():
-            chip.setChecked(filters.grades is not None and grade in filters.grades)
-        self.score.setValue(round(100 * (filters.min_score or 0)))
-        if not self._typing.isActive() and self.text.text().strip() != filters.text:
-            self.text.setText(filters.text)
-            self._typing.stop()
-        counts = self._session.counts()
-        for grade, text in CHIPS:
-            self.chips[grade].setText(f"{text} {counts.get(grade, 0):,}")
-        total, shown = sum(counts.values()), len(self._session.ids())
-        self.count.setText(f"{total:,} candidates" if shown == total else f"{shown:,} of {total:,} candidates")
+_ROWS = QItemSelectionModel.SelectionFlag.Rows
+_ONLY = QItemSelectionModel.SelectionFlag.ClearAndSelect | _ROWS
+_TOO = QItemSelectionModel.SelectionFlag.Select | _ROWS
 
 
 class Table(QTableView):
-    """The table; the current row is the selected candidate."""
+    """The table; the current row is the selected candidate, other selected rows are marked with it."""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave letters to the grades: the table has no search by typing."""
@@ -117,6 +47,7 @@ class CandidatesPanel(QWidget):
         self.table = self._make_table()
         self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self.empty.setProperty("role", "muted")
+        self.setFocusProxy(self.table)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -129,6 +60,7 @@ class CandidatesPanel(QWidget):
         session.changed.connect(self._on_changed)
         session.filtered.connect(self._refresh)
         session.selected.connect(self._show_selection)
+        session.marks_changed.connect(lambda: self._show_selection(session.selection, scroll=False))
         session.project_opened.connect(lambda _: self._refresh())
         session.mosaic_opened.connect(self._show_columns)
         session.scanning.connect(lambda _: self._show_empty())
@@ -139,7 +71,7 @@ class CandidatesPanel(QWidget):
         table.setModel(self.model)
         table.setAccessibleName("Candidates")
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setShowGrid(False)
@@ -159,7 +91,7 @@ class CandidatesPanel(QWidget):
         for index, column in enumerate(COLUMNS):
             table.setColumnWidth(index, column.width)
         header.sectionClicked.connect(self._sort_by)
-        table.selectionModel().currentRowChanged.connect(self._on_current)
+        table.selectionModel().selectionChanged.connect(lambda *_: self._on_selection())
         return table
 
     def focus_filter(self) -> None:
@@ -223,23 +155,34 @@ class CandidatesPanel(QWidget):
 
     def _show_selection(self, candidate_id: int | None, *, scroll: bool = True) -> None:
         row = self.model.row_of(candidate_id)
+        model = self.table.selectionModel()
         self._syncing = True
         if row is None:
-            self.table.selectionModel().clear()
-        elif row != self.table.currentIndex().row() or not self.table.selectionModel().hasSelection():
-            flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+            model.clear()
+        elif row != self.table.currentIndex().row() or self._marked() != self._session.marked:
             across = self.table.horizontalScrollBar().value()
             self.table.setAutoScroll(False)
-            self.table.selectionModel().setCurrentIndex(self.model.index(row, SCORE), flags)
+            model.setCurrentIndex(self.model.index(row, SCORE), _ONLY)
+            for first, last in self.model.runs_of(self._session.marked):
+                model.select(QItemSelection(self.model.index(first, 0), self.model.index(last, 0)), _TOO)
             self.table.setAutoScroll(True)
             if scroll:
                 self.table.scrollTo(self.model.index(row, SCORE))
             self.table.horizontalScrollBar().setValue(across)
         self._syncing = False
 
-    def _on_current(self, current: QModelIndex, _previous: QModelIndex) -> None:
+    def _marked(self) -> frozenset[int]:
+        """The candidates of the selected rows."""
+        ranges = self.table.selectionModel().selection()
+        return frozenset(i for part in ranges for i in self.model.ids_between(part.top(), part.bottom()))
+
+    def _on_selection(self) -> None:
+        current = self.table.currentIndex()
         if not self._syncing and current.isValid():
-            self._session.select(self.model.id_at(current.row()))
+            marked, identity = self._marked(), self.model.id_at(current.row())
+            if marked and identity not in marked:
+                identity = next(iter(marked))
+            self._session.select(identity, marked=marked)
 
     def _show_columns(self, mosaic: Mosaic | None) -> None:
         """Hide the position on the sky where the mosaic has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,10 @@ class ChoosingVerbs(Core):
     def ids(self) -> NDArray[np.int64]:
         """Candidate ids in the order and with the filter of the list."""
         return self.listing.ids()
+
+    def sections(self) -> list[tuple[str, int]]:
+        """Title and length of the groups of the list; none where it is in no groups."""
+        return self.listing.sections()
 
     def counts(self) -> dict[str | None, int]:
         """How many candidates of the project have each grade; None counts those without."""
@@ -41,17 +45,31 @@ class ChoosingVerbs(Core):
             self.listing.forget()
             self.filtered.emit()
 
-    def select(self, candidate_id: int | None) -> None:
-        """Select a candidate everywhere; its mosaic becomes the shown one."""
+    def select(self, candidate_id: int | None, *, marked: Collection[int] = ()) -> None:
+        """Select a candidate everywhere, and mark others with it; its mosaic becomes the shown one."""
         candidate_id = None if candidate_id is None else int(candidate_id)
-        if candidate_id == self.selection:
-            return
-        self.selection = candidate_id
-        self._selected_at = time.monotonic()
-        candidate = self.candidate()
-        if candidate is not None and (mosaic := self.mosaic_of(candidate)) is not None:
-            self.show_mosaic(mosaic)
-        self.selected.emit(candidate_id)
+        marks = frozenset(marked) | ({candidate_id} if candidate_id is not None else frozenset())
+        if candidate_id != self.selection:
+            self.selection = candidate_id
+            self._selected_at = time.monotonic()
+            self.marked, marks_before = marks, self.marked
+            candidate = self.candidate()
+            if candidate is not None and (mosaic := self.mosaic_of(candidate)) is not None:
+                self.show_mosaic(mosaic)
+            self.selected.emit(candidate_id)
+            if len(marks) > 1 or len(marks_before) > 1:
+                self.marks_changed.emit()
+        elif marks != self.marked:
+            self.marked = marks
+            self.marks_changed.emit()
+
+    def marked_ids(self) -> list[int]:
+        """The selected candidate and those marked with it, in the order of the list; never one the list hides."""
+        if len(self.marked) < 2:
+            return sorted(self.marked)
+        ids = self.ids()
+        listed = ids[np.isin(ids, np.fromiter(self.marked, np.int64, len(self.marked)))]
+        return [int(identity) for identity in listed]
 
     def step_selection(self, by: int) -> None:
         """Go ``by`` rows on in the list, stopping at its ends."""
@@ -67,11 +85,11 @@ class ChoosingVerbs(Core):
         """Select the next candidate without a grade, from here on in the list, then from its top."""
         self._advance(self.ids())
 
-    def _advance(self, ids: NDArray[np.int64]) -> None:
-        """Select the first ungraded candidate after the selection in ``ids``, wrapping round."""
+    def _advance(self, ids: NDArray[np.int64], after: int | None = None) -> None:
+        """Select the first ungraded candidate after one in ``ids`` (by default the selection), wrapping round."""
         if not len(ids):
             return
-        found = self.listing.next_ungraded(self.selection, ids)
+        found = self.listing.next_ungraded(self.selection if after is None else after, ids)
         if found is None:
             self.say("Every candidate in this list has a grade.")
         else:

@@ -32,17 +32,18 @@ class Core(QObject):
     """One window's work: a project, its mosaics, one selection; the verbs stand in the modules beside this one.
 
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
-    new; ``selected(id | None)``; ``mosaic_opened(Mosaic | None)`` for the mosaic now shown; ``project_opened(Project |
-    None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``; ``residual_made(id, Residual | None)``;
-    ``overlays_toggled(bool)``;
-    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
-    ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
-    ``scale_wanted`` when they want to type a pixel scale.
+    new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)`` for
+    the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
+    Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``scanning(bool)``; ``message(text,
+    level, choices)`` with level "info", "warning" or "error" and a tuple of ``Choice``; ``crashed(title, traceback)``;
+    ``locate(id, path)`` when the user wants to find a missing mosaic and ``scale_wanted`` when they want to type a
+    pixel scale.
     """
 
     changed = Signal(object)
     filtered = Signal()
     selected = Signal(object)
+    marks_changed = Signal()
     mosaic_opened = Signal(object)
     project_opened = Signal(object)
     explaining = Signal(int, str)
@@ -63,6 +64,7 @@ class Core(QObject):
         self.mosaics: dict[str, Mosaic] = {}
         self.mosaic: Mosaic | None = None
         self.selection: int | None = None
+        self.marked: frozenset[int] = frozenset()  # what a grade is for: the selection, and what is marked with it
         self.model = "finder"
         self.overlays = True
         self.display: dict[str, Any] = {}
@@ -124,7 +126,7 @@ class Core(QObject):
         return changes
 
     def _announce(self, changes: Changes) -> None:
-        self.listing.forget()
+        self.listing.forget(changes.kinds)
         self.changed.emit(changes)
 
     def _on_stepped(self, job: JobHandle, step: Step) -> None:

@@ -16,21 +16,29 @@ class GradingVerbs(Core):
         return self.selection is not None and not self.read_only
 
     def grade(self, letter: str | None) -> None:
-        """Grade the selected candidate and go to the next ungraded one; None takes the grade back and stays."""
-        if not self.can_grade:
+        """Grade the selected candidate and all marked with it, then go to the next ungraded one.
+
+        None takes the grades back and stays. Undo takes back what one key did.
+        """
+        chosen = self.marked_ids()
+        if not self.can_grade or not chosen:
             return
         before = self.ids()
-        self._write(
+        changes = self._write(
             lambda: self.project.grade(
-                self.selection,
+                chosen,
                 letter,
                 grader=self.preferences.grader,
                 display=dict(self.display),
                 dwell=round(time.monotonic() - self._selected_at, 2),
             )
         )
+        if changes is None:
+            return
+        if len(chosen) > 1:
+            self.say(f"{changes.operation}. Undo takes all of them back.")
         if letter is not None:
-            self._advance(before)
+            self._advance(before, after=chosen[-1])
 
     def note(self, text: str) -> None:
         """Write a note to the selected candidate."""
@@ -50,5 +58,8 @@ class GradingVerbs(Core):
         if self.read_only:
             return
         changes = self._write(getattr(self.project, verb))
-        if changes is not None and changes.ids:
-            self.select(changes.ids[0])
+        if changes is None:
+            return
+        self.say(changes.operation)
+        if changes.ids:
+            self.select(changes.ids[0], marked=changes.ids)

@@ -6,7 +6,9 @@ whatever lies in them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from engine.types import FloatArray
 _FAINT = 2.0  # noise: below it the stretch is linear
 _BLUER = (0.7, 1.0, 1.5)  # gains of red, green and blue
 RESIDUAL = "residual"
-View = tuple[str, str, Packed]  # title, tip, pixels
+View = tuple[str, str, Callable[[], Packed]]  # title, tip, and what makes the pixels
 
 
 def in_noise(plane: FloatArray) -> FloatArray:
@@ -77,31 +79,63 @@ def lupton(planes: FloatArray, end: float, *, gains: Sequence[float] = (1, 1, 1)
     return pixels
 
 
-def make_pictures(
-    pixels: FloatArray,
-    bands: Sequence[str],
-    colour: tuple[int, ...],
-    side: float,
-    unit: str,
-    *,
-    shift: tuple[float, float] = (0.0, 0.0),
-    lift: float = 1.0,
-) -> list[Picture]:
-    """All views of a stamp.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """What the pictures of a stamp are made of.
 
-    ``pixels`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``shift`` how far the
-    middle pixel lies from the candidate, in ``unit``; ``lift`` divides the brightness at which white begins.
+    ``values`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``side`` spans the stamp in
+    ``unit`` and ``shift`` is how far the middle pixel lies from the candidate; ``lift`` divides the brightness at which
+    white begins.
     """
-    scaled = np.stack([in_noise(plane) for plane in pixels])
+
+    values: FloatArray
+    bands: tuple[str, ...]
+    colour: tuple[int, ...]
+    side: float
+    unit: str = "″"
+    shift: tuple[float, float] = (0.0, 0.0)
+    lift: float = 1.0
+
+    def picture(self, view: View) -> Picture:
+        """One of the views."""
+        title, tip, paint = view
+        return Picture(title, tip, paint(), self.side, self.unit, *self.shift)
+
+
+def make_pictures(pixels: Pixels) -> list[Picture]:
+    """All views of a stamp."""
+    return [pixels.picture(view) for view in _views(pixels)]
+
+
+def make_picture(pixels: Pixels, title: str) -> Picture:
+    """The view of a title alone, for a thumbnail; the first one where there is none of that title."""
+    views = _views(pixels)
+    return pixels.picture(next((view for view in views if view[0] == title), views[0]))
+
+
+def titles(bands: Sequence[str], colour: Sequence[int]) -> list[str]:
+    """The titles of the views that a stamp of these bands has."""
+    nothing = np.zeros((len(bands), 1, 1), np.float32)
+    return [title for title, _, _ in _views(Pixels(nothing, tuple(bands), tuple(colour), 1.0))]
+
+
+def _views(pixels: Pixels) -> list[View]:
+    bands, lift = pixels.bands, pixels.lift
+    scaled = np.stack([in_noise(plane) for plane in pixels.values])
     mean = _mean(scaled)
     end = bright_end(mean) / lift
-    views = [*(_colours(scaled, bands, colour, end) if colour else ()), *_stretches(mean, bands, end, bool(colour))]
+    coloured = bool(pixels.colour)
+    views = [*(_colours(scaled, pixels, end) if coloured else ()), *_stretches(mean, bands, end, coloured)]
     if len(bands) > 1:
         views += [
-            (band, f"{band} band, asinh stretch", single(asinh(plane, bright_end(plane) / lift)))
+            (band, f"{band} band, asinh stretch", partial(_band, plane, lift))
             for band, plane in zip(bands, scaled, strict=True)
         ]
-    return [Picture(title, tip, packed, side, unit, *shift) for title, tip, packed in views]
+    return views
+
+
+def _band(plane: FloatArray, lift: float) -> Packed:
+    return single(asinh(plane, bright_end(plane) / lift))
 
 
 def residual_picture(residual: FloatArray, side: float, unit: str) -> Picture:
@@ -121,35 +155,41 @@ def _mean(planes: FloatArray) -> FloatArray:
     return mean
 
 
-def _colours(scaled: FloatArray, bands: Sequence[str], colour: tuple[int, ...], end: float) -> list[View]:
-    chosen = scaled[list(colour)]
-    names = ", ".join(bands[k] for k in colour)
+def _colours(scaled: FloatArray, pixels: Pixels, end: float) -> list[View]:
+    chosen = scaled[list(pixels.colour)]
+    names = ", ".join(pixels.bands[k] for k in pixels.colour)
     bluer = "The blue lifted and the red lowered: arcs are often bluer than their deflector"
     brighter = "The faint light lifted: look for counter-images and faint arcs"
     return [
-        ("colour", f"Red, green and blue: {names}", lupton(chosen, end)),
-        ("bluer", bluer, lupton(chosen, end, gains=_BLUER)),
-        ("brighter", brighter, lupton(chosen, end / 5)),
+        ("colour", f"Red, green and blue: {names}", lambda: lupton(chosen, end)),
+        ("bluer", bluer, lambda: lupton(chosen, end, gains=_BLUER)),
+        ("brighter", brighter, lambda: lupton(chosen, end / 5)),
     ]
 
 
 def _stretches(mean: FloatArray, bands: Sequence[str], end: float, coloured: bool) -> list[View]:
     what = f"{bands[0]} band" if len(bands) == 1 else "Mean of all bands, each in units of its noise"
-    stretches = [
-        ("log", f"{what}, logarithmic: from the sky to the core", single(_log(mean, end))),
+    stretches: list[View] = [
+        ("log", f"{what}, logarithmic: from the sky to the core", lambda: single(_log(mean, end))),
+        ("sqrt", f"{what}, square root: the core and what is around it", lambda: single(_sqrt(mean, end))),
         (
             "linear",
             f"{what}, linear to the peak: structure of the core",
-            single(np.clip(mean / _peak(mean), 0, 1)),
+            lambda: single(np.clip(mean / _peak(mean), 0, 1)),
         ),
     ]
     if coloured:
         return stretches
     return [
-        ("asinh", f"{what}, asinh stretch", single(asinh(mean, end))),
-        ("brighter", f"{what}, asinh with the faint light lifted", single(asinh(mean, end / 5))),
+        ("asinh", f"{what}, asinh stretch", lambda: single(asinh(mean, end))),
+        ("brighter", f"{what}, asinh with the faint light lifted", lambda: single(asinh(mean, end / 5))),
         *stretches,
     ]
+
+
+def _sqrt(plane: FloatArray, end: float) -> FloatArray:
+    bright: FloatArray = np.sqrt(np.clip(plane / np.float32(end * 2), 0, 1))
+    return bright
 
 
 def _log(plane: FloatArray, end: float) -> NDArray[np.float32]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QImage
 
-from deeplense_gui.widgets.pictures import make_pictures
+from deeplense_gui.widgets.colours import to_image
+from deeplense_gui.widgets.pictures import Pixels, make_picture, make_pictures
 from deeplense_gui.widgets.stamp import Picture
 from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.errors import EngineError
@@ -18,6 +21,7 @@ from engine.types import Mosaic
 _PATIENCE = 2.0  # seconds
 _KEPT = 48  # candidates; a stamp of three bands takes about one megabyte
 _WIDEST = 512  # pixels of a stamp; what is wider is decimated
+_THUMBNAIL = 128  # pixels of a thumbnail
 _STEP = 1.6  # regions grow in steps, so that zooming a little reads nothing
 
 
@@ -25,7 +29,8 @@ _STEP = 1.6  # regions grow in steps, so that zooming a little reads nothing
 class Wish:
     """A stamp that is wanted: around (x, y) in pixels, ``side`` arcsec wide (pixels without a pixel scale).
 
-    ``lift`` divides the brightness at which white begins.
+    ``lift`` divides the brightness at which white begins; ``view`` is the title of the only view that is wanted, "" for
+    all.
     """
 
     mosaic: Mosaic
@@ -33,11 +38,12 @@ class Wish:
     y: float
     side: float
     lift: float = 1.0
+    view: str = ""
 
     @property
-    def key(self) -> tuple[str, float, float, float, float]:
+    def key(self) -> tuple[str, float, float, float, float, str]:
         """What tells one stamp from another."""
-        return (self.mosaic.id, self.x, self.y, self.side, self.lift)
+        return (self.mosaic.id, self.x, self.y, self.side, self.lift, self.view)
 
     @property
     def unit(self) -> str:
@@ -60,45 +66,59 @@ def read_stamp(wish: Wish) -> list[Picture]:
     ------
     EngineError, OSError : the file cannot be read there
     """
+    return make_pictures(read_pixels(wish, _WIDEST))
+
+
+def read_thumbnail(wish: Wish) -> QImage:
+    """Read the pixels of a stamp and make one picture of it, small enough to keep thousands; raises the same."""
+    return to_image(make_picture(read_pixels(wish, _THUMBNAIL), wish.view).pixels)
+
+
+def read_pixels(wish: Wish, widest: int) -> Pixels:
+    """Read the pixels of a stamp, decimated to ``widest`` pixels a side at most."""
     mosaic, scale = wish.mosaic, wish.mosaic.pixel_scale or 1.0
     half = max(round(wish.side / scale / 2), 4)
-    step = max(1, -(-(2 * half + 1) // _WIDEST))
+    step = max(1, -(-(2 * half + 1) // widest))
     half -= half % step  # the candidate's own pixel stays in the middle
     column, row = round(wish.x), round(wish.y)
-    pixels = mosaic.read(row - half, row + half + 1, column - half, column + half + 1, step=step)
-    side = pixels.shape[1] * step * scale
+    values = mosaic.read(row - half, row + half + 1, column - half, column + half + 1, step=step)
+    side = values.shape[1] * step * scale
     shift = ((column - wish.x) * scale, (row - wish.y) * scale)
-    return make_pictures(pixels, mosaic.bands, colour_bands(mosaic.bands), side, wish.unit, shift=shift, lift=wish.lift)
+    return Pixels(values, mosaic.bands, colour_bands(mosaic.bands), side, wish.unit, shift, wish.lift)
 
 
 class StampReader(QObject):
-    """Makes the pictures that were wished for last, one after the other; ``made(key)`` tells when they are there.
+    """Makes what was wished for last, one after the other; ``made(key)`` tells when it is there.
 
-    ``failed(key, text)`` comes where the file cannot be read.
+    ``make`` turns a wish into what is kept, the last ``kept`` of them; ``failed(key, text)`` comes where the file
+    cannot be read.
     """
 
     made = Signal(object)
     failed = Signal(object, str)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(
+        self, parent: QObject | None = None, *, make: Callable[[Wish], Any] = read_stamp, kept: int = _KEPT
+    ) -> None:
         super().__init__(parent)
+        self._make, self._most = make, kept
         self._lock = threading.Lock()
         self._wishes: list[Wish] = []
         self._working = self._stopped = False
         self._thread: threading.Thread | None = None
-        self._pictures: OrderedDict[object, list[Picture]] = OrderedDict()
+        self._made: OrderedDict[object, Any] = OrderedDict()
 
-    def pictures(self, key: object) -> list[Picture] | None:
-        """Pictures that were made before and are still kept."""
+    def pictures(self, key: object) -> Any:
+        """What was made before and is still kept, else None."""
         with self._lock:
-            if key in self._pictures:
-                self._pictures.move_to_end(key)
-            return self._pictures.get(key)
+            if key in self._made:
+                self._made.move_to_end(key)
+            return self._made.get(key)
 
     def want(self, wishes: Sequence[Wish]) -> None:
         """Ask for stamps, the most wanted first; what was asked before and not begun is dropped."""
         with self._lock:
-            self._wishes = [wish for wish in wishes if wish.key not in self._pictures]
+            self._wishes = [wish for wish in wishes if wish.key not in self._made]
             if self._wishes and not self._working and not self._stopped:
                 self._working = True
                 self._thread = threading.Thread(target=self._work, name="stamp reader", daemon=True)
@@ -123,14 +143,14 @@ class StampReader(QObject):
                     return
                 wish = self._wishes.pop(0)
             try:
-                made = read_stamp(wish)
+                made = self._make(wish)
             except (EngineError, OSError, ValueError) as error:
                 self._tell(self.failed, wish.key, str(error))
                 continue
             with self._lock:
-                self._pictures[wish.key] = made
-                while len(self._pictures) > _KEPT:
-                    self._pictures.popitem(last=False)
+                self._made[wish.key] = made
+                while len(self._made) > self._most:
+                    self._made.popitem(last=False)
             self._tell(self.made, wish.key)
 
     def _tell(self, signal: Signal, *arguments: object) -> None:

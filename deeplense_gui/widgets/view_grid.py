@@ -16,19 +16,23 @@ _LEAST = 34  # where there is hardly any room
 
 
 def arrange(width: int, height: int, count: int) -> tuple[QRect, list[QRect]]:
-    """Where the large view and ``count`` small ones go: whichever of beside and below leaves the large one larger.
+    """Where the large view and ``count`` small ones go: beside or below, of the size that leaves the large one largest.
 
-    The small ones shrink where else they would take the place of the large one.
+    The small ones get smaller than can be told apart only where else they would take the place of the large one.
     """
     if not count:
         return QRect(0, 0, width, height), []
-    small = min(max(min(width, height) // 6, _SMALLEST), _LARGEST)
-    while True:
-        beside, below = _beside(width, height, count, small), _below(width, height, count, small)
-        large, places = max((beside, below), key=lambda found: min(found[0].width(), found[0].height()))
-        if small <= _LEAST or min(large.width(), large.height()) >= 2 * small:
-            return large, places
-        small = max(small * 9 // 10, _LEAST)
+    tried = [
+        found
+        for small in range(_LEAST, _LARGEST + 1, 2)
+        for found in (_beside(width, height, count, small), _below(width, height, count, small))
+    ]
+    readable = [found for found in tried if _side(found[0]) >= 2 * found[1][0].width() >= 2 * _SMALLEST]
+    return max(readable or tried, key=lambda found: (_side(found[0]) + found[1][0].width(), found[1][0].width()))
+
+
+def _side(place: QRect) -> int:
+    return min(place.width(), place.height())
 
 
 def _beside(width: int, height: int, count: int, small: int) -> tuple[QRect, list[QRect]]:

@@ -12,8 +12,9 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 
 from deeplense_gui import work
+from deeplense_gui.widgets import pictures
 from deeplense_gui.widgets.facts import Facts, position_text
-from deeplense_gui.widgets.pictures import make_pictures, residual_picture
+from deeplense_gui.widgets.pictures import Pixels, make_picture, make_pictures, residual_picture
 from deeplense_gui.widgets.stamp_reader import Wish, read_stamp, side_to_read
 from deeplense_gui.widgets.view_grid import arrange
 from engine.errors import ImageError
@@ -78,7 +79,7 @@ def test_the_position_is_copied(qtbot, vetting, inspector):
 
 
 def test_views_of_one_band(inspector):
-    assert titles(inspector) == ["asinh", "brighter", "log", "linear", "residual"]
+    assert titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear", "residual"]
     assert inspector.grid.large.picture.title == "asinh"
 
 
@@ -89,7 +90,7 @@ def test_views_of_three_bands(qtbot, window, band_files):
         window.session.scan()
     panel = window.panels["inspector"]
     wait_for_stamp(qtbot, panel)
-    assert titles(panel) == ["colour", "bluer", "brighter", "log", "linear", "g", "r", "i", "residual"]
+    assert titles(panel) == ["colour", "bluer", "brighter", "log", "sqrt", "linear", "g", "r", "i", "residual"]
     sizes = [(view.width(), view.height()) for view in panel.grid.small if view.isVisible()]
     assert len(set(sizes)) == 1
     assert sizes[0][0] == sizes[0][1] >= 60
@@ -306,7 +307,7 @@ def test_without_a_model_there_is_simply_no_residual(qtbot, vetting, inspector, 
         qtbot.waitSignal(session.residual_made, timeout=10_000, check_params_cb=mine),
     ):
         session.select(last)
-    qtbot.waitUntil(lambda: titles(inspector) == ["asinh", "brighter", "log", "linear"], timeout=10_000)
+    qtbot.waitUntil(lambda: titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear"], timeout=10_000)
 
 
 def test_fields_in_pixels_are_remembered_apart(qtbot, vetting, inspector, tmp_path):
@@ -367,10 +368,12 @@ def test_any_pixels_make_pictures(bands, kind):
         pixels[-1] = np.nan
     colour = (2, 1, 0) if len(bands) >= 3 else ()
     with np.errstate(all="raise", under="ignore"):
-        made = make_pictures(pixels, bands, colour, 8.0, "″")
+        made = make_pictures(Pixels(pixels, bands, colour, 8.0))
     assert all(picture.pixels.shape == (41, 41) and picture.pixels.dtype == np.uint32 for picture in made)
     names = [picture.title for picture in made]
     assert len(names) == len(set(names))
+    assert names == pictures.titles(bands, colour)
+    assert np.array_equal(make_picture(Pixels(pixels, bands, colour, 8.0), names[-1]).pixels, made[-1].pixels)
 
 
 def test_a_residual_of_nothing_is_a_picture():

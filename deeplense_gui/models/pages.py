@@ -1,0 +1,56 @@
+"""The rows of the list, read from the project a page at a time: what table and gallery both look through."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplense_gui.session import Session
+from engine.types import Candidate
+
+PAGE = 256
+PAGES_KEPT = 16
+
+
+class CandidatePages:
+    """The candidates of ``session.ids()`` by row; only the pages that are looked at are read."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._pages: OrderedDict[int, list[Candidate]] = OrderedDict()
+        self.ids: NDArray[np.int64] = session.ids()
+
+    def refresh(self) -> None:
+        """Take the ids anew."""
+        self.ids = self._session.ids()
+        self._pages.clear()
+
+    def reread(self) -> bool:
+        """Read rows again where the ids are still the same ones; False where they are not."""
+        ids = self._session.ids()
+        if ids is not self.ids and not np.array_equal(ids, self.ids):
+            return False
+        self._pages.clear()
+        return True
+
+    def candidate(self, row: int) -> Candidate | None:
+        """The candidate of a row."""
+        page = row // PAGE
+        if page not in self._pages:
+            self._pages[page] = self._session.rows(self.ids[page * PAGE : (page + 1) * PAGE])
+            if len(self._pages) > PAGES_KEPT:
+                self._pages.popitem(last=False)
+        self._pages.move_to_end(page)
+        rows = self._pages[page]
+        return rows[row % PAGE] if row % PAGE < len(rows) else None
+
+    def id_at(self, row: int) -> int | None:
+        """The candidate id of a row."""
+        return int(self.ids[row]) if 0 <= row < len(self.ids) else None
+
+    def row_of(self, candidate_id: int | None) -> int | None:
+        """The row of a candidate id, None where the list does not show it."""
+        found = np.flatnonzero(self.ids == candidate_id) if candidate_id is not None else ()
+        return int(found[0]) if len(found) else None

@@ -1,0 +1,244 @@
+"""The candidates of the list as stamps, hundreds at a time; the same selection as the table, and the same keys."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtGui import QImage, QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplense_gui.models.pages import CandidatePages
+from deeplense_gui.session import Session
+from deeplense_gui.widgets import pictures
+from deeplense_gui.widgets.filter_bar import FilterBar
+from deeplense_gui.widgets.gallery_view import LARGEST, SMALLEST, Caption, GalleryView
+from deeplense_gui.widgets.stamp import NARROWEST, WIDEST
+from deeplense_gui.widgets.stamp_reader import StampReader, Wish, read_thumbnail
+from deeplense_gui.widgets.stretch_bar import colour_bands
+from engine.types import Candidate, Changes, Mosaic
+
+_KEPT = 3000  # thumbnails; each takes up to 64 KiB
+_REFRESH_MS = 200
+_FIELD = 10.0  # arcsec; in pixels, five times as many
+GROUPS = (("No groups", ""), ("By grade", "grade"), ("By score", "score"))
+
+
+class GalleryPanel(QWidget):
+    """Stamps of ``session.ids()``; those in view are read first, the page below them next."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._pages = CandidatePages(session)
+        self._wanted: dict[object, int] = {}
+        self.reader = StampReader(self, make=read_thumbnail, kept=_KEPT)
+        self.view = GalleryView(self._caption, self._picture)
+        self.filters = FilterBar(session)
+        self.empty = QLabel(
+            "No candidate to show. Scan a mosaic, or widen the filter.",
+            alignment=Qt.AlignmentFlag.AlignCenter,
+            wordWrap=True,
+        )
+        self.empty.setProperty("role", "muted")
+        self._later = QTimer(self, singleShot=True, interval=_REFRESH_MS)
+        self._later.timeout.connect(self._refresh)
+        self._reading = QTimer(self, singleShot=True, interval=0)
+        self._reading.timeout.connect(self._want)
+        self._lay_out()
+        self._restore()
+        self._listen()
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        self.setFocusProxy(self.view)
+        self.controls = self._make_controls()
+        self.bars = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self.bars.setSpacing(0)
+        self.bars.addWidget(self.filters)
+        self.bars.addWidget(self.controls)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self.view)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(self.bars)
+        column.addWidget(self.pages, 1)
+
+    def _make_controls(self) -> QFrame:
+        frame = QFrame()
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(6, 0, 6, 4)
+        row.setSpacing(6)
+        self.size = QSlider(Qt.Orientation.Horizontal, minimum=SMALLEST, maximum=LARGEST, objectName="gallery-size")
+        self.size.setMinimumWidth(60)
+        self.size.setMaximumWidth(160)
+        self.size.setPageStep(16)
+        self.size.setToolTip("Size of the stamps (Ctrl and the wheel)")
+        self.field = QDoubleSpinBox(minimum=NARROWEST, maximum=WIDEST, decimals=1, objectName="gallery-field")
+        self.field.setToolTip("Side of the field that each stamp shows")
+        self.field.setKeyboardTracking(False)
+        self.field.lineEdit().returnPressed.connect(self.field.clearFocus)  # letters grade again
+        self.look = QComboBox(objectName="gallery-view")
+        self.look.setToolTip("How the stamps are stretched, or which band they show")
+        self.group = QComboBox(objectName="gallery-group")
+        self.group.setToolTip("Put the list together by grade or by score; what is in a group stays sorted")
+        for text, name in GROUPS:
+            self.group.addItem(text, name)
+        for text, widget, share in (
+            ("Si&ze", self.size, 1), ("Fie&ld", self.field, 0), ("&View", self.look, 0), ("", self.group, 0),
+        ):  # fmt: skip
+            widget.setAccessibleName(text.replace("&", "") or "Groups")
+            if text:
+                label = QLabel(text)
+                label.setProperty("role", "muted")
+                label.setBuddy(widget)
+                row.addWidget(label)
+            row.addWidget(widget, share)
+        row.addStretch(1)
+        return frame
+
+    def _restore(self) -> None:
+        """Take what was chosen last time."""
+        stored = self._session.preferences
+        self.view.set_side(int(float(stored.get("gallery/size", 112))))
+        self.size.setValue(self.view.side)
+        self._show_mosaic(self._session.mosaic)
+
+    def _listen(self) -> None:
+        session = self._session
+        session.changed.connect(self._on_changed)
+        session.filtered.connect(self._refresh)
+        session.project_opened.connect(lambda _: self._refresh())
+        session.mosaic_opened.connect(self._show_mosaic)
+        session.selected.connect(lambda _: self._show_selection())
+        session.marks_changed.connect(lambda: self._show_selection(scroll=False))
+        self.reader.made.connect(self._on_made)
+        self.destroyed.connect(self.reader.stop)
+        self.view.picked.connect(lambda identity, marked: session.select(identity, marked=marked))
+        self.view.view_changed.connect(self._reading.start)
+        self.view.resized.connect(self.size.setValue)
+        self.size.valueChanged.connect(self._on_size)
+        self.field.valueChanged.connect(self._on_field)
+        self.look.currentTextChanged.connect(self._on_look)
+        self.group.currentIndexChanged.connect(lambda _: session.set_filters(group=self.group.currentData()))
+
+    def stop(self) -> None:
+        """Read nothing more: the window closes."""
+        self.reader.stop()
+        self.reader.join()
+
+    # the list -----------------------------------------------------------------------------------------------------
+
+    def _on_changed(self, changes: Changes) -> None:
+        """Repaint what was graded at once; take new candidates a few times a second."""
+        if "candidates" not in changes.kinds and self._pages.reread():
+            self.filters.show_state()
+            self.view.viewport().update()
+        elif not self._later.isActive():
+            self._later.start()
+
+    def _refresh(self) -> None:
+        self._later.stop()
+        self._pages.refresh()
+        self.view.set_ids(self._pages.ids, self._session.sections())
+        self._show_selection(scroll=False)
+        self.pages.setCurrentIndex(1 if len(self._pages.ids) else 0)
+        self.filters.show_state()
+        blocker = QSignalBlocker(self.group)
+        self.group.setCurrentIndex(max(self.group.findData(self._session.filters.group), 0))
+        blocker.unblock()
+
+    def _show_selection(self, *, scroll: bool = True) -> None:
+        self.view.show_selection(self._session.selection, self._session.marked, scroll=scroll)
+
+    def _caption(self, row: int) -> Caption:
+        candidate = self._pages.candidate(row)
+        if candidate is None:
+            return Caption()
+        return Caption(candidate.grade, f"{candidate.score:.3f}", "✎" if candidate.note else "", candidate.name)
+
+    # stamps -------------------------------------------------------------------------------------------------------
+
+    def _wish(self, candidate: Candidate) -> Wish | None:
+        mosaic = self._session.mosaic_of(candidate)
+        if mosaic is None:
+            return None
+        return Wish(mosaic, candidate.x, candidate.y, self.field.value(), view=self.look.currentText())
+
+    def _picture(self, row: int) -> QImage | None:
+        candidate = self._pages.candidate(row)
+        wish = None if candidate is None else self._wish(candidate)
+        return None if wish is None else self.reader.pictures(wish.key)
+
+    def _want(self) -> None:
+        """Ask for the stamps in view, then for those around."""
+        if not self.isVisible():
+            return
+        self._wanted = {}
+        wishes = []
+        for row in self.view.around_view():
+            candidate = self._pages.candidate(row)
+            wish = None if candidate is None else self._wish(candidate)
+            if wish is not None:
+                self._wanted[wish.key] = row
+                wishes.append(wish)
+        self.reader.want(wishes)
+
+    def _on_made(self, key: object) -> None:
+        row = self._wanted.get(key)
+        if row is not None and row < len(self._pages.ids):
+            self.view.update_row(row)
+
+    def showEvent(self, event: object) -> None:
+        """Read only while somebody looks."""
+        self._reading.start()
+
+    # controls -----------------------------------------------------------------------------------------------------
+
+    def _on_size(self, side: int) -> None:
+        self.view.set_side(side)
+        self._session.preferences.set("gallery/size", side)
+
+    def _on_field(self, side: float) -> None:
+        self._session.preferences.set(self._field_key(), side)
+        self.view.viewport().update()
+        self._reading.start()
+
+    def _on_look(self, title: str) -> None:
+        self._session.preferences.set("gallery/view", title)
+        self.view.viewport().update()
+        self._reading.start()
+
+    def _field_key(self) -> str:
+        return "gallery/field" if self.field.suffix() == "″" else "gallery/field_in_pixels"
+
+    def _show_mosaic(self, mosaic: Mosaic | None) -> None:
+        """Offer the views that this mosaic has; the unit is that of its pixel scale."""
+        if mosaic is None:
+            return
+        scaled = mosaic.pixel_scale is not None
+        blockers = [QSignalBlocker(self.field), QSignalBlocker(self.look)]
+        self.field.setSuffix("″" if scaled else " px")
+        self.field.setValue(float(self._session.preferences.get(self._field_key(), _FIELD if scaled else 5 * _FIELD)))
+        self.look.clear()
+        self.look.addItems(pictures.titles(mosaic.bands, colour_bands(mosaic.bands)))
+        self.look.setCurrentIndex(max(self.look.findText(str(self._session.preferences.get("gallery/view", ""))), 0))
+        del blockers
+        self.view.viewport().update()
+        self._reading.start()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Both bars in one line where there is room."""
+        wide = self.filters.sizeHint().width() + self.controls.sizeHint().width() + 40 < self.width()
+        self.bars.setDirection(QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom)
