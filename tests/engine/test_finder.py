@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from sklearn.metrics import roc_auc_score
 
 from engine.cli import main
@@ -89,8 +90,15 @@ def rank(finder: Classifier, files: list[Path], x: float, y: float, radius: floa
 
 
 @pytest.mark.slow
-def test_the_giant_arc_of_abell_370_is_among_the_first(finder, real_data):
-    assert rank(finder, [real_data / "fields" / "abell370_I.fits"], 992, 799, 20) <= 20
+def test_the_giant_arc_of_abell_370_is_among_the_first(finder, real_data, tmp_path):
+    # The middle of the cluster, where most of what resembles the arc lies; the whole field takes a minute.
+    with fits.open(real_data / "fields" / "abell370_I.fits") as field:
+        middle = field[0].section[449:1149, 642:1342]
+        header = field[0].header.copy()
+    header["CRPIX1"] -= 642
+    header["CRPIX2"] -= 449
+    fits.writeto(tmp_path / "middle.fits", middle, header, output_verify="silentfix")
+    assert rank(finder, [tmp_path / "middle.fits"], 350, 350, 20) <= 5
 
 
 def test_the_lens_of_cfhtls_w3_is_among_the_first(finder, real_data):

@@ -16,6 +16,7 @@ from tests.engine.cli_parts import CommandLine
 FINDER_ATTRIBUTES = {"recipe", "seed", "version", "pixel_scales", "bands"}
 
 
+@pytest.mark.usefixtures("threads_as_processes")
 @pytest.mark.parametrize(("name", "mixture"), [("finder", SECOND), ("finder-1", FIRST)])
 def test_the_finders_sets_are_their_scenes_and_nothing_else(tmp_path, name, mixture):
     path = tmp_path / "set.h5"
