@@ -8,14 +8,21 @@ from pathlib import Path
 
 from engine.errors import ImageError
 from engine.images.mosaic import open_mosaic
+from engine.images.pictures import SUFFIXES as PICTURES
 from engine.types import Mosaic
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fz", ".h5", ".hdf5", ".he5", ".npy")
 _PACKED = (".gz", ".bz2", ".xz")
 
 
-def find_stamps(folder: Path | str) -> list[Path]:
+FEW = 10
+"""Planes of a cube up to which they are the bands of one stamp, where stamps are looked at rather than scored."""
+
+
+def find_stamps(folder: Path | str, *, pictures: bool = False) -> list[Path]:
     """The image files of a folder by their suffix, in the order of their names; folders in it are not entered.
+
+    ``pictures`` takes PNG and JPEG too, whose pixels are stretched already: good to look at, not to be scored.
 
     Raises
     ------
@@ -26,9 +33,10 @@ def find_stamps(folder: Path | str) -> list[Path]:
         names = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
         raise ImageError(f"{folder} cannot be listed ({error.strerror}): check the name") from error
-    found = [path for path in names if _suffix(path) in SUFFIXES]
+    found = [path for path in names if _suffix(path) in (*SUFFIXES, *(PICTURES if pictures else ()))]
     if not found:
-        raise ImageError(f"{folder} holds no FITS, HDF5 or .npy image: choose a folder with images")
+        kinds = "FITS, HDF5, .npy, PNG or JPEG" if pictures else "FITS, HDF5 or .npy"
+        raise ImageError(f"{folder} holds no {kinds} image: choose a folder with images")
     return found
 
 
@@ -51,6 +59,19 @@ def read_stamps(
         ]
     whole = open_mosaic(path, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
     if len(whole.planes) == 1:
+        return [(0, whole)]
+    return [(index, _plane(whole, index)) for index in range(len(whole.planes))]
+
+
+def open_stamp_file(path: Path | str, *, pixel_scale: float | None = None) -> list[tuple[int, Mosaic]]:
+    """The stamps of a file to look at: a cube of few planes is one stamp of several bands.
+
+    Raises
+    ------
+    ImageError : it cannot be opened
+    """
+    whole = open_mosaic(path, pixel_scale=pixel_scale)
+    if len(whole.planes) <= FEW:
         return [(0, whole)]
     return [(index, _plane(whole, index)) for index in range(len(whole.planes))]
 
