@@ -139,7 +139,7 @@ class Detection:
     ``radius`` is the half-light radius in pixels, ``flux`` in the units of the mosaic, ``signal_to_noise`` of the
     detection; ``score`` is the calibrated probability, ``raw_score`` the network's own, ``spread`` the standard
     deviation of the score over test-time views; ``model`` is the key of the card. ``ra`` and ``dec`` are None without
-    a WCS.
+    a WCS. ``name`` is what it is called, such as the file of a stamp; "" names it by its position.
     """
 
     x: float
@@ -153,6 +153,7 @@ class Detection:
     raw_score: float
     spread: float
     model: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
