@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,10 @@ def _single_hdu(path: Path) -> NDArray[Any] | None:
     """The pixels of a FITS file of one image; None of any other, which is chosen from with more care."""
     if path.suffix.lower() not in (".fits", ".fit"):
         return None
-    with fits.open(path, memmap=False) as hdus:
-        data = hdus[0].data if len(hdus) == 1 else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd headers do not matter to the pixels; damage to them is an error
+        with fits.open(path, memmap=False) as hdus:
+            data = hdus[0].data if len(hdus) == 1 else None
     return data if data is not None and np.isfinite(data).any() else None
 
 
