@@ -63,7 +63,7 @@ def draw_ground(random: Generator, field_of_view: float) -> tuple[list[Condition
 
 def draw_euclid(random: Generator, field_of_view: float) -> tuple[list[Conditions], Depths]:
     """Conditions of VIS, Y, J and H on one grid and their depths: the infrared ones are resampled from 0.3"."""
-    seeing = np.array([random.uniform(0.155, 0.21), *(random.uniform(0.37, 0.44) * np.array([1.0, 1.0, 1.12]))])
+    seeing = np.array([random.uniform(0.145, 0.195), *(random.uniform(0.37, 0.44) * np.array([1.0, 1.0, 1.12]))])
     seeing[1:] *= np.exp(random.normal(0, 0.05, 3))
     angle, spikes = float(random.uniform(0, np.pi)), float(random.uniform(0.005, 0.05))
     bands = [
@@ -82,7 +82,7 @@ def draw_euclid(random: Generator, field_of_view: float) -> tuple[list[Condition
         )
         for number, width in enumerate(seeing)
     ]
-    return bands, np.array([27.0, 24.4, 24.6, 24.5]) + random.normal(0, 0.35, 4)
+    return bands, np.array([27.4, 24.5, 24.6, 24.6]) + random.normal(0, 0.35, 4)
 
 
 def make_scene(
@@ -104,7 +104,7 @@ def make_scene(
         View(
             one,
             sky.point_spread_function(
-                one, fine=_fineness(one), shift=tuple(random.normal(0, _ASTROMETRY * one.seeing, 2))
+                one, fine=fineness(one), shift=tuple(random.normal(0, _ASTROMETRY * one.seeing, 2))
             ),
             noise=float(unit),
             slope=float(random.uniform(0, 1.5)),
@@ -126,7 +126,7 @@ def make_scene(
     return observe(random, scene, stamps, size, pixel_scales)
 
 
-def _fineness(conditions: Conditions) -> int:
+def fineness(conditions: Conditions) -> int:
     """Points across a pixel at which the PSF is taken: its middle alone, unless the PSF is hardly wider than it."""
     return 1 if conditions.seeing > 2.5 * conditions.native_scale else 3
 
