@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.errors import ImageError
 from engine.images import bands as naming
+from engine.images.aligned import align
 from engine.images.fits_file import find_bands, list_hdus, pick_hdu, read_hdu
 from engine.images.hdf5_file import list_datasets, pick_dataset, read_dataset
 from engine.images.numpy_file import read_array
@@ -21,7 +22,6 @@ from engine.types import Mosaic, Plane
 
 _STRIP = 256  # rows read at a time when looking for data
 _MANY = 10  # planes without a name, above which a cube is more likely a set of stamps than one of bands
-_APART = 0.5  # pixels by which files of a set may disagree on the sky
 
 COARSE = 0.9
 """Pixel scale (arcsec) above which two pixels, the best resolution there is, hide the arcs of single galaxies."""
@@ -92,6 +92,8 @@ def open_mosaic(
 ) -> Mosaic:
     """Open one image, a cube whose planes are bands, or one file a band; the pixels stay on disk.
 
+    Bands on other grids than the first are resampled to its grid where they are read, and a note says so.
+
     Parameters
     ----------
     bands : names of the bands in the order of the files or planes; from the headers, else the file names, by default.
@@ -102,7 +104,7 @@ def open_mosaic(
 
     Raises
     ------
-    ImageError : a file is missing, damaged or no image, or the files do not share one grid
+    ImageError : a file is missing, damaged or no image, or bands on different grids have no WCS or do not overlap
     """
     files = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     if not files:
@@ -111,7 +113,7 @@ def open_mosaic(
         raise ImageError(f"A pixel scale of {pixel_scale:g} arcsec cannot be right: give arcsec per pixel, such as 0.2")
     layers = _layers(files, bands, hdu, dataset)
     if len(layers) > 1:
-        _check_one_grid(layers)
+        layers = align(layers)
     planes = tuple(plane for layer in layers for plane in layer.planes)
     names = _band_names(layers, bands)
     first = next((layer for layer in layers if layer.wcs is not None), layers[0])
@@ -209,39 +211,6 @@ def _band_names(layers: Sequence[Layer], bands: Sequence[str] | None) -> tuple[s
             else (naming.numbered(len(names)))
         )
     return naming.file_bands([layer.path for layer in layers])
-
-
-def _check_one_grid(layers: Sequence[Layer]) -> None:
-    """Refuse files whose pixels do not lie on each other.
-
-    Raises
-    ------
-    ImageError : naming the first file that differs
-    """
-    first = layers[0]
-    ny, nx = first.planes[0].shape
-    corners = np.array([(0, 0), (nx - 1, 0), (0, ny - 1), (nx - 1, ny - 1), ((nx - 1) / 2, (ny - 1) / 2)], np.float64)
-    for layer in layers[1:]:
-        shape = layer.planes[0].shape
-        if shape != (ny, nx):
-            raise ImageError(
-                f"{_label(layer)} is {shape[1]} x {shape[0]} pixels, {_label(first)} {nx} x {ny}: "
-                "bands must share one grid; resample them first"
-            )
-        if layer.wcs is None or first.wcs is None:
-            continue
-        here = layer.wcs.pixel_to_world(corners[:, 0], corners[:, 1])
-        there = first.wcs.pixel_to_world(corners[:, 0], corners[:, 1])
-        apart = np.nanmax(here.separation(there).arcsec) / (first.pixel_scale or 1.0)
-        if apart > _APART:
-            raise ImageError(
-                f"{_label(layer)} lies {apart:.1f} pixels off {_label(first)} on the sky: "
-                "bands must share one grid; resample them first"
-            )
-
-
-def _label(layer: Layer) -> str:
-    return f"{layer.path.name}[{layer.name or layer.key}]" if layer.key else layer.path.name
 
 
 def _check_data(path: Path, planes: Sequence[Plane], names: Sequence[str]) -> list[str]:
