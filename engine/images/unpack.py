@@ -100,7 +100,7 @@ def unpacking(path: Path) -> Iterator[Step]:
         remedy = "get the file again"
         if isinstance(error, disk_cache.NoRoomError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
             remedy = "free some space, set DEEPLENSE_CACHE to a folder with more, or unpack the file yourself"
-        elif isinstance(error, PermissionError):
+        elif isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
             remedy = "set DEEPLENSE_CACHE to a folder that can be written"
         raise ImageError(f"{path.name} cannot be unpacked ({reason(error)}): {remedy}") from error
     yield Step(size, size, note=f"Unpacking {path.name}")
