@@ -1,0 +1,122 @@
+"""Figures of evaluations, each drawn alike on a page of HTML and of PDF: one entry here, one function.
+
+A function ``draw(figure, runs)`` fills an empty figure (or part of one) from the evaluations of one model, or of
+several that are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import FigureBase
+
+from engine.train.evaluation import LEVEL, Evaluation
+from engine.train.figures import course, ranking, truth, values
+from engine.train.figures.style import named
+
+Draw = Callable[[FigureBase, Sequence[Evaluation]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A figure on a page: what it is called, what it shows, when it is there; ``size`` in inches."""
+
+    title: str
+    caption: str
+    draw: Draw
+    fits: Callable[[Sequence[Evaluation]], bool] = lambda runs: True
+    size: tuple[float, float] = (4.6, 3.7)
+    wide: bool = False
+
+
+def _classifies(runs: Sequence[Evaluation]) -> bool:
+    return not runs[0].is_regression
+
+
+def _regresses(runs: Sequence[Evaluation]) -> bool:
+    return runs[0].is_regression
+
+
+def _binary(runs: Sequence[Evaluation]) -> bool:
+    return runs[0].is_binary
+
+
+def _finds(runs: Sequence[Evaluation]) -> bool:
+    return runs[0].is_finder
+
+
+def _alone(runs: Sequence[Evaluation]) -> bool:
+    return _classifies(runs) and len(runs) == 1
+
+
+def _several(runs: Sequence[Evaluation]) -> bool:
+    return len(named(runs)) > 1
+
+
+_BARS = "Bars: 68 % binomial intervals."
+
+PANELS: tuple[Panel, ...] = (
+    Panel(
+        "ROC",
+        "Of one model with several classes, each against the rest; of several models, all classes together (micro).",
+        ranking.draw_roc,
+        _classifies,
+    ),
+    Panel(
+        "Few false positives",
+        f"The same curve down to the first false positive. Bars: {100 * LEVEL:.0f} % intervals over resampled sources.",
+        ranking.draw_few_false_positives,
+        _binary,
+    ),
+    Panel("Precision and recall", "In the set as it is.", ranking.draw_precision, _classifies),
+    Panel(
+        "Purity on the sky",
+        "The false-positive rate counts as (FP + 1) / (N + 2), so that no purity is claimed that the negatives cannot "
+        "show. Dotted: all sources taken.",
+        ranking.draw_purity,
+        _finds,
+    ),
+    Panel("Reliability", f"In ten bins of probability. {_BARS}", ranking.draw_reliability, _classifies),
+    Panel("Scores", "Stamps in bins of calibrated probability, by their true class.", ranking.draw_scores, _alone),
+    Panel(
+        "Confusion",
+        "By the most probable class; seeds added up.",
+        ranking.draw_confusion,
+        lambda runs: _classifies(runs) and (len(runs) == 1 or not runs[0].is_binary),
+    ),
+    *(
+        Panel(
+            f"Completeness by {title}",
+            f"Bins of as many lenses each. {_BARS}",
+            truth.draw_completeness(column),
+            truth.has_lenses(column),
+        )
+        for column, title in zip(truth.SIZES, ("Einstein radius", "arc signal-to-noise"), strict=True)
+    ),
+    *(
+        Panel(
+            f"Accuracy by {title}",
+            f"Bins of as many stamps each. {_BARS} Dotted: chance.",
+            truth.draw_accuracy(column),
+            truth.has_masses(column),
+        )
+        for column, title in zip(truth.MASSES, ("axion mass", "mass in subhalos"), strict=True)
+    ),
+    Panel("Predicted and true", "Dotted: equal.", values.draw_predicted, _regresses),
+    Panel("Residuals", "Line: median; band: the middle 68 %.", values.draw_residuals, _regresses),
+    Panel(
+        "Training",
+        "Dots: the epoch whose weights were kept.",
+        course.draw_training,
+        course.has_history,
+        size=(9.6, 3.4),
+        wide=True,
+    ),
+    Panel("Cost", "The network alone, in batches; preparing stamps comes on top.", course.draw_cost, _several),
+)
+
+
+def panels_for(runs: Sequence[Evaluation]) -> list[Panel]:
+    """The figures that some evaluations have."""
+    return [panel for panel in PANELS if panel.fits(runs)]
