@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from engine.types import FloatArray
 
 ACROSS = 6
 _LINE = 0.5  # of the largest saliency: where the line runs
+_GAP, _TEXT, _HEADING = 0.08, 0.26, 0.28  # in sides of a stamp
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,30 +39,42 @@ class Sheet:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        rows = sum(-(-len(stamps) // ACROSS) for _, stamps in self.groups)
-        return 7.2, rows * (1.16 * len(self.pixel_scales) + 0.42) + 0.34 * len(self.groups)
+        return 7.2, 7.2 * self._down() / self._across()
 
     def __call__(self, figure: FigureBase, runs: Sequence[Evaluation]) -> None:
-        """Draw each group's title, and its stamps in rows with all pixel scales of one below each other."""
-        rows = [
-            (title if first == 0 else "", stamps[first : first + ACROSS])
-            for title, stamps in self.groups
-            for first in range(0, len(stamps), ACROSS)
-        ]
-        bands = np.atleast_1d(np.asarray(figure.subfigures(len(rows), 1, squeeze=False))).ravel()
-        for band, (title, stamps) in zip(bands, rows, strict=True):
-            if title:
-                band.suptitle(title, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
-            grid = band.subplots(len(self.pixel_scales), ACROSS, squeeze=False)
-            for axes in grid.ravel():
-                axes.set_axis_off()
-            for column, stamp in enumerate(stamps):
-                grid[0, column].set_title(stamp.text, fontsize=6.5, linespacing=1.25)
-                for row, plane in enumerate(stamp.pixels):
-                    axes = grid[row, column]
-                    axes.imshow(picture(plane), origin="lower", cmap="gray", vmin=0, vmax=255)
-                    if stamp.saliency is not None and stamp.saliency[row].max() > _LINE:
-                        axes.contour(stamp.saliency[row], [_LINE], colors=ORANGE, linewidths=0.7)
+        """Draw each group's title, and its stamps in rows with all pixel scales of one below each other.
+
+        All stamps share one pair of axes, in units of their side: axes of their own would take seconds.
+        """
+        axes, down = figure.subplots(), 0.0
+        for title, stamps in self.groups:
+            axes.text(0, down + 0.6 * _HEADING, title, fontsize=7.5, fontweight="bold", va="center")
+            down += _HEADING
+            for first in range(0, len(stamps), ACROSS):
+                for column, stamp in enumerate(stamps[first : first + ACROSS]):
+                    self._draw(axes, stamp, column * (1 + _GAP), down)
+                down += self._row()
+        axes.set(xlim=(0, self._across()), ylim=(self._down(), 0), aspect="equal")
+        axes.set_axis_off()
+
+    def _draw(self, axes: Axes, stamp: Stamp, x: float, y: float) -> None:
+        axes.text(x + 0.5, y + 0.9 * _TEXT, stamp.text, fontsize=6, linespacing=1.2, ha="center", va="bottom")
+        for row, plane in enumerate(stamp.pixels):
+            top = y + _TEXT + row * (1 + _GAP / 2)
+            # The first row of a stamp is its lowest, as on the sky.
+            axes.imshow(picture(plane)[::-1], extent=(x, x + 1, top + 1, top), cmap="gray", vmin=0, vmax=255)
+            if stamp.saliency is not None and stamp.saliency[row].max() > _LINE:
+                side = (np.arange(plane.shape[-1]) + 0.5) / plane.shape[-1]
+                axes.contour(x + side, top + 1 - side, stamp.saliency[row], [_LINE], colors=ORANGE, linewidths=0.8)
+
+    def _row(self) -> float:
+        return _TEXT + len(self.pixel_scales) * (1 + _GAP / 2) + _GAP
+
+    def _across(self) -> float:
+        return ACROSS * (1 + _GAP) - _GAP
+
+    def _down(self) -> float:
+        return sum(_HEADING + -(-len(stamps) // ACROSS) * self._row() for _, stamps in self.groups)
 
 
 def picture(bands: FloatArray) -> NDArray[np.uint8]:
