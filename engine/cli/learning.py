@@ -82,6 +82,9 @@ def train(
     noise: Annotated[float, typer.Option(help="Noise added to prepared stamps.")] = 0.0,
     balance: Annotated[str, typer.Option(help="none, weights (in the loss) or sampler (drawn alike).")] = "none",
     shift: Annotated[int, typer.Option(min=0, metavar="PIXELS", help="Move stamps by up to so many pixels.")] = 0,
+    blur: Annotated[
+        float, typer.Option(min=0, metavar="ARCSEC", help="Add seeing of up to this FWHM to stamps.")
+    ] = 0.0,
     turns: Annotated[bool, typer.Option("--turns/--no-turns", help="Turn and mirror stamps in training.")] = True,
     patience: Annotated[
         int | None, typer.Option(min=1, metavar="EPOCHS", help="Stop after so many without gain.")
@@ -98,7 +101,8 @@ def train(
     ] = False,
     pretrained: Annotated[Path | None, typer.Option(help="A local timm checkpoint to start from.")] = None,
     start: Annotated[Path | None, typer.Option(help="A model folder whose weights to go on from.")] = None,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network first (torch.compile).")] = False,
     half_weights: Annotated[bool, typer.Option("--half-weights", help="Store weights as float16.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best by default.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,

@@ -1,4 +1,4 @@
-"""Stamps prepared once for a whole training, and the batches drawn from them."""
+"""Stamps prepared once for a whole training, and the batches drawn of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from engine.errors import DataError
 from engine.models import preprocess
-from engine.models.predict import view
 from engine.train.data import TrainingSet
 
 _CHUNK = 256
@@ -101,29 +99,3 @@ class Examples:
         chosen = torch.from_numpy(np.ascontiguousarray(indices))
         stamps = self.stamps[chosen.to(self.stamps.device)].to(self.device).float()
         return stamps, self.label[chosen.to(self.device)]
-
-
-def augmented(
-    stamps: Tensor, generator: torch.Generator, noise: float = 0.0, shift: int = 0, *, turns: bool = True
-) -> Tensor:
-    """The stamps in mixed views, each eighth of the batch in one (all as they are without ``turns``).
-
-    ``noise`` adds up to that sigma, drawn per stamp. ``shift`` moves each stamp by a whole number of pixels drawn up
-    to it, all scales alike, with zeros (no data) where it leaves; the residual channel moves with what it was made
-    from, so it is the residual about the galaxy and not about the middle of the moved stamp.
-    """
-    numbers = torch.randperm(8, generator=generator).tolist()
-    eighths = zip(stamps.chunk(8), numbers, strict=False)
-    mixed = torch.cat([view(part, number) for part, number in eighths]) if turns else stamps
-    if noise > 0:
-        sigma = noise * torch.rand((len(mixed), 1, 1, 1, 1), generator=generator)
-        grain = torch.randn(mixed.shape, generator=generator)
-        mixed = mixed + (sigma * grain).to(mixed.device)
-    return _shifted(mixed, generator, shift) if shift else mixed
-
-
-def _shifted(stamps: Tensor, generator: torch.Generator, most: int) -> Tensor:
-    size = stamps.shape[-1]
-    moves = torch.randint(2 * most + 1, (len(stamps), 2), generator=generator).tolist()
-    padded = functional.pad(stamps, (most, most, most, most))
-    return torch.stack([one[..., y : y + size, x : x + size] for one, (y, x) in zip(padded, moves, strict=True)])

@@ -60,6 +60,7 @@ class Course(ABC):
     optimizer: torch.optim.Optimizer
     scheduler: Any
     ema: Any
+    scaler: torch.amp.GradScaler
     batches: int
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -80,6 +81,8 @@ class Course(ABC):
         if self.ema is not None:
             self.ema.load_state_dict(saved["ema"])
         load_optimizer(self.optimizer, saved["optimizer"])
+        if saved.get("scaler"):
+            self.scaler.load_state_dict(saved["scaler"])
         self.epoch, self.history = saved["epoch"], saved["history"]
 
     def descend(self, loss: Tensor, update: int) -> float:
@@ -98,8 +101,9 @@ class Course(ABC):
         if self.scheduler is not None:
             self.scheduler.step_update(update)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         if self.ema is not None:
             self.ema.update(self.network, step=update)
         return value
@@ -118,6 +122,7 @@ class Course(ABC):
             "network": self.network.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
         save_state(state, self.request.out / CHECKPOINT)
 
@@ -189,6 +194,20 @@ def make_scheduler(request: TrainRequest, optimizer: torch.optim.Optimizer, batc
 
 
 def training_autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The precision of a training: bfloat16 where asked for, or where it is quicker."""
-    wanted = precision == "bfloat16" or (precision == "auto" and half_is_fast(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    """The precision of a training: that asked for; bfloat16 where it is quicker, or float16 on older GPUs."""
+    kind = torch.float16 if chosen_precision(precision, device) == "float16" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=chosen_precision(precision, device) != "float32")
+
+
+def make_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
+    """Keeps the small gradients of float16 from vanishing; does nothing in another precision."""
+    return torch.amp.GradScaler(device.type, enabled=chosen_precision(precision, device) == "float16")
+
+
+def chosen_precision(precision: str, device: torch.device) -> str:
+    """float32, bfloat16 or float16: the one asked for, or the quickest."""
+    if precision != "auto":
+        return precision
+    if half_is_fast(device):
+        return "bfloat16"
+    return "float16" if device.type == "cuda" else "float32"

@@ -67,6 +67,19 @@ class TrainingSet:
         """Columns of the truth table side by side, (n, column)."""
         return np.column_stack([np.asarray(self.truth[name], np.float64) for name in columns])
 
+    def stamps(self, indices: Indices) -> FloatArray:
+        """The pixels of some examples, (n, scale, band, size, size), NaN where there are no data."""
+        found = np.empty((len(indices), len(self.pixel_scales), len(self.bands), self.size, self.size), np.float32)
+        for number, path in enumerate(self.paths):
+            here = np.flatnonzero(self.file[indices] == number)
+            rows, places = np.unique(self.row[indices[here]], return_inverse=True)
+            if len(rows):
+                with h5py.File(path) as file:
+                    whole = file["cutouts"][rows][places].astype(np.float32)
+                band = self.band[indices[here], None, None, None, None]
+                found[here] = np.take_along_axis(whole, band, 2) if self.bands == ANY else whole
+        return found
+
     def subset(self, chosen: NDArray[np.bool_]) -> TrainingSet:
         """The examples that are ``chosen`` (n,), in their order."""
         columns = {name: getattr(self, name)[chosen] for name in ("file", "row", "band", "label", "group")}

@@ -29,6 +29,7 @@ from engine.train.course import (
     Course,
     Progress,
     make_optimizer,
+    make_scaler,
     make_scheduler,
     read_checkpoint,
     training_autocast,
@@ -41,7 +42,7 @@ from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
     *("loss", "label_smoothing", "drop_rate", "balance", "shift", "patience", "prior", "pretrained", "bands"),
-    *("validation", "test", "settings", "given_parts"),
+    *("validation", "test", "settings", "given_parts", "targets", "only", "turns", "blur", "compiled"),
 )
 _PART = 0.1  # of the scenes for validation, and for the test
 _LOWEST = -6.0  # logit of the peaks that are judged
@@ -157,6 +158,7 @@ def _set_up(
         progress=progress,
         network=network,
         optimizer=optimizer,
+        scaler=make_scaler(request.precision, device),
         scheduler=make_scheduler(request, optimizer, batches),
         ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
         batches=batches,

@@ -26,12 +26,15 @@ from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
 from engine.models.predict import read_weights
-from engine.train.batches import augmented, prepare_all, prepared_path
+from engine.models.preprocess import prepare
+from engine.train.augment import augmented, blurred
+from engine.train.batches import prepare_all, prepared_path
 from engine.train.course import (
     BEST,
     Course,
     Progress,
     make_optimizer,
+    make_scaler,
     make_scheduler,
     read_checkpoint,
     training_autocast,
@@ -168,14 +171,18 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     if request.balance == "weights":
         counts = np.bincount(data.label[court.parts["train"]], minlength=len(data.classes))
         weight = torch.from_numpy(counts.sum() / (len(counts) * counts)).float().to(examples.device)
+    ema = None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True)
+    if request.compiled:
+        network.compile()  # in place, after the average was copied: the names of the weights stay
     return _Run(
         request=request,
         court=court,
         progress=progress,
         network=network,
         optimizer=optimizer,
+        scaler=make_scaler(request.precision, examples.device),
         scheduler=make_scheduler(request, optimizer, batches),
-        ema=None if request.ema_decay is None else ModelEmaV3(network, decay=request.ema_decay, use_warmup=True),
+        ema=ema,
         loss_of=_loss(request, len(data.classes)),
         weight=weight,
         batches=batches,
@@ -247,11 +254,19 @@ def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
     seed = int(np.random.SeedSequence((run.request.seed, update)).generate_state(1)[0])
     torch.manual_seed(seed)
     run.network.train()
-    stamps, label = run.court.examples.batch(chosen)
+    examples = run.court.examples
+    stamps, label = examples.batch(chosen)
     request, random = run.request, torch.Generator().manual_seed(seed)
+    if request.blur:
+        data = run.court.data
+        seen = blurred(data.stamps(chosen), data.pixel_scales, np.random.default_rng(seed), request.blur)
+        stamps = torch.from_numpy(prepare(seen, request.channels)).to(examples.device)
     stamps = augmented(stamps, random, request.noise, request.shift, turns=request.turns)
-    with run.court.autocast():
-        logits = run.network(stamps)
+    try:
+        with run.court.autocast():
+            logits = run.network(stamps)
+    except torch._dynamo.exc.TorchDynamoException as error:
+        raise ModelError(f"this network cannot be compiled here ({error}): train without --compile") from error
     return run.loss_of(logits, label, run.weight)
 
 

@@ -18,7 +18,7 @@ from engine.train.settings import arguments, take_only, unknown
 
 SCHEDULERS = ("cosine", "poly", "tanh", "step", "multistep", "none")
 BALANCES = ("none", "weights", "sampler")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 IMAGENET = "imagenet"
 
 
@@ -33,10 +33,10 @@ class TrainRequest:
     goes on from; ``ema_decay`` keeps and uses a moving average of the weights; ``noise`` adds noise to prepared stamps;
     ``balance`` "weights" weighs the classes alike in the loss, "sampler" draws them alike; ``settings`` are arguments
     of loss, optimiser and scheduler (``engine.train.settings``); ``patience`` stops once the validation part was ranked
-    no better for so many epochs; ``turns`` turns and mirrors stamps, ``shift`` moves them by up to so many pixels;
-    ``prior`` is the fraction of lenses to expect in use (None: as in the training set); ``given_parts`` takes the parts
-    that the set was published in; ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is
-    done).
+    no better for so many epochs; ``turns`` turns and mirrors stamps, ``shift`` moves them by up to so many pixels,
+    ``blur`` adds seeing of up to that FWHM in arcsec; ``compiled`` runs the network through torch.compile; ``prior`` is
+    the fraction of lenses to expect in use (None: as in the training set); ``given_parts`` takes the parts that the set
+    was published in; ``cache`` is where prepared stamps are kept (None: in ``out``, until the training is done).
     """
 
     data: tuple[Path, ...]
@@ -67,12 +67,14 @@ class TrainRequest:
     balance: str = "none"
     shift: int = 0
     turns: bool = True
+    blur: float = 0.0
     patience: int | None = None
     settings: tuple[str, ...] = ()
     pretrained: Path | str | None = None
     start: Path | None = None
     device: str | None = None
     precision: str = "auto"
+    compiled: bool = False
     threads: int | None = None
     resume: bool = False
     prior: float | None = None
@@ -118,6 +120,8 @@ def check(request: TrainRequest) -> None:
     given = [name for name in _OF_CLASSES if getattr(request, name) != _DEFAULTS[name]]
     if request.only is not None and given:
         raise ModelError(f"a model of one class is trained without {given[0].replace('_', ' ')}: leave it out")
+    if request.blur < 0:
+        raise ModelError(f"the blur is a FWHM of 0 arcsec or more, not {request.blur:g}: change it")
     if request.shift < 0 or (request.patience is not None and request.patience < 1):
         raise ModelError("a shift is 0 pixels or more and a patience at least 1 epoch: change them")
     if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:

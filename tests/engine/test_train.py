@@ -17,7 +17,8 @@ from engine.errors import DataError, ModelError
 from engine.models.card import WEIGHTS, file_sha256, load_card
 from engine.models.predict import load_classifier
 from engine.simulate import finder
-from engine.train.batches import Examples, augmented, prepare_all, prepared_path
+from engine.train.augment import augmented
+from engine.train.batches import Examples, prepare_all, prepared_path
 from engine.train.checkpoint import load_state, save_state
 from engine.train.committee import CommitteeRequest, form_committee
 from engine.train.course import CHECKPOINT

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import WEIGHTS
-from engine.train.batches import augmented
+from engine.train.augment import augmented
 from engine.train.course import make_optimizer, make_scheduler
 from engine.train.loop import epoch_order, train
 from engine.train.losses import CLASS_LOSSES, make_loss
