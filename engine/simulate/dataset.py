@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count as count_up
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ _FIRST_FINDER = replace(
     make_scene=partial(finder.make_scene, recipe=finder.FIRST),
 )
 SMALLEST = 8  # pixels, of a stamp's side
-SCENES = 16  # made by a worker at a time
+SCENES = 8  # made by a worker at a time
+ROWS = 64  # written at a time, a chunk of the file
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe for recipe in (_FINDER, _FIRST_FINDER, *bands.RECIPES, *dark_matter.RECIPES)
 }
@@ -116,12 +118,12 @@ class _Order:
     pixel_scales: tuple[float, ...]
     options: Mapping[str, Value]
 
-    def make(self, start: int) -> list[Example]:
-        """The stamps of some scenes, from number ``start`` on."""
+    def make(self, scenes: range) -> list[Example]:
+        """The stamps of these scenes."""
         make_scene = RECIPES[self.recipe].make_scene
         return [
             example
-            for index in range(start, start + SCENES)
+            for index in scenes
             for example in make_scene(self.seed, index, size=self.size, pixel_scales=self.pixel_scales, **self.options)
         ]
 
@@ -129,7 +131,7 @@ class _Order:
 def _fill(file: h5py.File, order: _Order, count: int, processes: int) -> Iterator[Step]:
     recipe = RECIPES[order.recipe]
     shape = (len(order.pixel_scales), len(recipe.bands), order.size, order.size)
-    cutouts = file.create_dataset("cutouts", (count, *shape), recipe.dtype, chunks=(min(64, count), *shape))
+    cutouts = file.create_dataset("cutouts", (count, *shape), recipe.dtype, chunks=(min(ROWS, count), *shape))
     label = file.create_dataset("label", (count,), np.int8)
     label.attrs["classes"] = list(recipe.classes)
     columns = {name: file.create_dataset(f"truth/{name}", (count,), dtype) for name, dtype in recipe.truth.items()}
@@ -137,34 +139,48 @@ def _fill(file: h5py.File, order: _Order, count: int, processes: int) -> Iterato
     file.attrs.update(pixel_scales=order.pixel_scales, bands=list(recipe.bands))
     if recipe.options:  # the bytes of recipes without options, by which their sets are known, stay as they were
         file.attrs["options"] = json.dumps(dict(order.options))
-    largest = 6.5e4 if recipe.dtype is np.float16 else float(np.finfo(recipe.dtype).max)
-    done = 0
+    done, waiting = 0, list[Example]()
     for batch in _scenes(order, processes):
-        batch = batch[: count - done]
-        rows = slice(done, done + len(batch))
-        stamps = np.stack([example.cutouts for example in batch])
-        if stamps.shape[1:] != shape:
+        if batch[0].cutouts.shape != shape:
             raise DataError(f"The recipe {recipe.name} makes one view; give it one pixel scale.")
-        cutouts[rows] = np.clip(stamps, -largest, largest).astype(recipe.dtype)
-        label[rows] = [example.label for example in batch]
-        for name, column in columns.items():
-            column[rows] = np.array([example.truth[name] for example in batch], column.dtype)
-        done += len(batch)
-        yield Step(done, count, note=f"{done} stamps")
-        if done >= count:
+        waiting += batch[: count - done - len(waiting)]
+        made = done + len(waiting)
+        while len(waiting) >= ROWS or (waiting and made == count):
+            _write(cutouts, label, columns, done, waiting[:ROWS])
+            done += len(waiting[:ROWS])
+            del waiting[:ROWS]
+        yield Step(made, count, note=f"{made} stamps")
+        if made == count:
             return
+
+
+def _write(
+    cutouts: h5py.Dataset,
+    label: h5py.Dataset,
+    columns: Mapping[str, h5py.Dataset],
+    start: int,
+    examples: Sequence[Example],
+) -> None:
+    """Put examples into the rows from ``start`` on."""
+    rows = slice(start, start + len(examples))
+    stamps = np.stack([example.cutouts for example in examples])
+    largest = 6.5e4 if cutouts.dtype == np.float16 else float(np.finfo(cutouts.dtype).max)
+    cutouts[rows] = np.clip(stamps, -largest, largest).astype(cutouts.dtype)
+    label[rows] = [example.label for example in examples]
+    for name, column in columns.items():
+        column[rows] = np.array([example.truth[name] for example in examples], column.dtype)
 
 
 def _scenes(order: _Order, processes: int) -> Iterator[list[Example]]:
     """Stamps in the order of their scenes, in batches, without end."""
-    starts = iter(range(0, 2**62, SCENES))
     if processes == 1:
-        yield from map(order.make, starts)
+        yield from (order.make(range(index, index + 1)) for index in count_up())
         return
+    batches = (range(start, start + SCENES) for start in count_up(0, SCENES))
     with multiprocessing.get_context("spawn").Pool(processes, initializer=_one_thread) as pool:
-        pending: list[Any] = [pool.apply_async(order.make, (next(starts),)) for _ in range(4 * processes)]
+        pending: list[Any] = [pool.apply_async(order.make, (next(batches),)) for _ in range(8 * processes)]
         while True:
-            pending.append(pool.apply_async(order.make, (next(starts),)))
+            pending.append(pool.apply_async(order.make, (next(batches),)))
             yield pending.pop(0).get()
 
 
