@@ -98,6 +98,11 @@ ACTIONS: tuple[Action, ...] = (
         "Open a survey mosaic: FITS or HDF5, one file or one a band", "File", "open", toolbar=True,
     ),
     Action(
+        "file.stamps", "Open folder of stamps…", ("Ctrl+Alt+O",), lambda window: window.ask_stamps(),
+        "Vet stamps without a mosaic: FITS, HDF5, .npy, PNG or JPEG, one object at the centre of each", "File",
+        "gallery",
+    ),
+    Action(
         "file.open_project", "Open project…", ("Ctrl+Shift+O",), lambda window: window.ask_project(),
         "Open a project and go on where you were", "File", "project",
     ),

@@ -22,19 +22,31 @@ SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy
 PROJECT_FILES = f"DeepLense projects (*{PROJECT_SUFFIX})"
 
 
+PICTURES = {".png", ".jpg", ".jpeg"}
+MOST_BANDS = 12  # more files than this are stamps rather than the bands of a mosaic
+
+
+def are_stamps(paths: Sequence[Path]) -> bool:
+    """Whether files are stamps, and not the bands of one mosaic: folders, pictures, or a great many."""
+    return len(paths) > MOST_BANDS or any(path.is_dir() or path.suffix.lower() in PICTURES for path in paths)
+
+
 class Asking(QMainWindow):
     """A window that asks; ``session`` is whom the answers are for."""
 
     session: Session
+    gallery_first = False  # the gallery comes to the front with what is opened next
 
     def open_files(self, paths: Sequence[Path | str]) -> None:
-        """Open what was chosen or dropped: a project, or the other files as one mosaic."""
+        """Open what was chosen or dropped: a project, stamps, or the other files as one mosaic."""
         files = [Path(path) for path in paths]
         projects = [path for path in files if is_project(path)]
         if projects:
             self.session.open_project(projects[0])
         others = [path for path in files if not is_project(path)]
-        if others:
+        if are_stamps(others):
+            self._open_stamps(others)
+        elif others:
             self.session.open_mosaic(others)
 
     def ask_mosaic(self) -> None:
@@ -44,6 +56,16 @@ class Asking(QMainWindow):
         )
         if names:
             self.open_files(names)
+
+    def ask_stamps(self) -> None:
+        """Ask for a folder of stamps, and open it."""
+        name = QFileDialog.getExistingDirectory(self, "Open folder of stamps", self.session.preferences.folder)
+        if name:
+            self._open_stamps([Path(name)])
+
+    def _open_stamps(self, paths: Sequence[Path]) -> None:
+        self.session.open_stamps(paths)
+        self.gallery_first = True
 
     def ask_project(self) -> None:
         """Ask for a project file and open it."""

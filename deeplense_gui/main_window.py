@@ -215,6 +215,10 @@ class MainWindow(Asking):
             self.pages.setCurrentIndex(0)
             for dock in self.docks.values():
                 dock.hide()
+        if mosaic is not None and self.gallery_first:
+            self.gallery_first = False
+            self.docks["gallery"].show()
+            self.docks["gallery"].raise_()
         self._enable()
 
     def _on_message(self, text: str, level: str, choices: tuple[Any, ...]) -> None:

@@ -37,9 +37,25 @@ def open_mosaic(files: Sequence[Path], known_as: str | None, options: Mapping[st
     """Open files as one mosaic; the item is the Mosaic, under the id the project knows it by."""
     yield Step(0, 1, note=files[0].name)
     from engine.images.mosaic import open_mosaic
+    from engine.images.unpack import unpacking
 
+    for file in files:
+        yield from unpacking(file)
     mosaic = open_mosaic(files, **options)
     yield Step(1, 1, (replace(mosaic, id=known_as) if known_as else mosaic,))
+
+
+def open_sheet(files: Sequence[Path], pixel_scale: float | None, layout: Mapping[str, Any] | None) -> Iterator[Step]:
+    """Lay stamps out on a sheet; the item of the last step is the Sheet."""
+    yield Step(0, 0, note=files[0].name)
+    from engine.images.sheet import open_sheet
+
+    yield from open_sheet(files, pixel_scale=pixel_scale, layout=layout)
+
+
+def renamed(sheet: Any, identity: str) -> Any:
+    """A sheet under the id that the project knows it by."""
+    return replace(sheet, mosaic=replace(sheet.mosaic, id=identity))
 
 
 def list_images(path: Path) -> Iterator[Step]:
@@ -119,6 +135,13 @@ class Models:
 
         yield from scan(request, self.classifier(request.model))
 
+    def score_sheet(self, sheet: Any, model: str) -> Iterator[Step]:
+        """Score the stamps of a sheet; the items are Detections."""
+        yield Step(0, 0, note="Loading the lens finder" if model not in self._loaded else "")
+        from engine.detect.sheets import score_sheet
+
+        yield from score_sheet(sheet, self.classifier(model))
+
     def explain(self, mosaic: Mosaic, candidate: Candidate, model: str, method: str) -> Iterator[Step]:
         """Explain the score of one candidate; the item is a Saliency."""
         yield Step(0, 1, note=candidate.name)
@@ -138,6 +161,54 @@ def saliency_method(name: str) -> Callable[..., Saliency]:
     from engine.interpret.saliency import METHODS
 
     return METHODS[name]
+
+
+def pixel_position(mosaic: Mosaic, text: str) -> tuple[float, float]:
+    """The pixel of a position as a person typed it; NaN where it is not on the projection of the mosaic.
+
+    Raises
+    ------
+    DataError : it is no position
+    """
+    from engine.images.positions import parse_position
+
+    place = parse_position(text, has_sky=mosaic.wcs is not None)
+    if place.in_pixels:
+        return place.first, place.second
+    x, y = mosaic.pixel(np.array([[place.first, place.second]]))[0]
+    return float(x), float(y)
+
+
+def regions(path: Path, mosaic: Mosaic) -> Iterator[Step]:
+    """Read a DS9 region file; the item is a RegionFile."""
+    yield Step(0, 1, note=path.name)
+    from engine.images.shapes import read_regions
+
+    yield Step(1, 1, (read_regions(path, mosaic),))
+
+
+def scan_tiles(mosaic: Mosaic) -> list[tuple[int, int, int, int]]:
+    """The tiles (y0, y1, x0, x1) of a scan of a mosaic, in the order in which it takes them."""
+    from engine.detect.tiles import tile_cores
+
+    return tile_cores(mosaic.shape, ScanRequest(mosaic).tile)
+
+
+def write_cutout(mosaic: Mosaic, edges: tuple[float, float, float, float], path: Path) -> Iterator[Step]:
+    """Write what a view of edges x0, x1, y0, y1 shows as a FITS file of all bands."""
+    yield Step(0, 0, note=path.name)
+    from engine.export.view import view_box, write_cutout
+
+    yield from write_cutout(mosaic, view_box(mosaic, edges), path)
+
+
+def write_picture_header(
+    mosaic: Mosaic, centre: tuple[float, float], zoom: float, size: tuple[int, int], path: Path
+) -> Path:
+    """Write beside a picture where it lies on the sky."""
+    from engine.export.view import write_picture_header
+
+    return write_picture_header(mosaic, centre, zoom, size, path)
 
 
 def demo() -> Iterator[Step]:

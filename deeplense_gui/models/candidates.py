@@ -34,19 +34,28 @@ def _degrees(value: float | None) -> str:
     return "" if value is None or not np.isfinite(value) else f"{value:.5f}"
 
 
+def score_text(score: float) -> str:
+    """A score, or a spread, as it is written; nothing where there is none."""
+    return f"{score:.3f}" if np.isfinite(score) else ""
+
+
 def _digits(value: float) -> str:
+    if not np.isfinite(value):
+        return ""
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _radius(candidate: Candidate, mosaic: Mosaic | None) -> str:
     scale = None if mosaic is None else mosaic.pixel_scale
+    if not np.isfinite(candidate.radius):
+        return ""
     return f"{candidate.radius:.1f} px" if scale is None else f"{candidate.radius * scale:.2f}″"
 
 
 COLUMNS = (
     Column("#", "Place in this list", "", lambda c, m: "", 46),
-    Column("Score", "Calibrated probability of being a lens", "score", lambda c, m: f"{c.score:.3f}", 118),
-    Column("±", "Spread of the score over views of the same stamp", "spread", lambda c, m: f"{c.spread:.3f}", 60),
+    Column("Score", "Calibrated probability of being a lens", "score", lambda c, m: score_text(c.score), 118),
+    Column("±", "Spread of the score over views of the same stamp", "spread", lambda c, m: score_text(c.spread), 60),
     Column("Grade", "What a person said", "grade", lambda c, m: c.grade or "", 62, False),
     Column("Name", "Name from the position on the sky", "name", lambda c, m: c.name, 196, False),
     Column("RA", "Right ascension, ICRS, degrees", "ra", lambda c, m: _degrees(c.ra), 88),
@@ -116,7 +125,9 @@ class CandidateTable(QAbstractTableModel):
         if candidate is None:
             return None
         if role == VALUE_ROLE:
-            return {SCORE: candidate.score, GRADE: candidate.grade}.get(index.column())
+            return {SCORE: candidate.score if np.isfinite(candidate.score) else None, GRADE: candidate.grade}.get(
+                index.column()
+            )
         if role == Role.ToolTipRole:
             return _tip(candidate)
         if index.column() == 0:
@@ -134,7 +145,8 @@ class CandidateTable(QAbstractTableModel):
 
 
 def _tip(candidate: Candidate) -> str:
-    lines = [candidate.name, f"score {candidate.score:.3f} ± {candidate.spread:.3f} by {candidate.model}"]
+    scored = f"score {candidate.score:.3f} ± {candidate.spread:.3f} by {candidate.model}"
+    lines = [candidate.name, scored if np.isfinite(candidate.score) else "no score yet"]
     if candidate.grade:
         when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
         lines.append(f"grade {candidate.grade} by {candidate.grader}{when}")

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from deeplense_gui.models.candidates import score_text
 from deeplense_gui.models.pages import CandidatePages
 from deeplense_gui.session import Session
 from deeplense_gui.widgets import pictures
@@ -166,7 +167,7 @@ class GalleryPanel(QWidget):
         candidate = self._pages.candidate(row)
         if candidate is None:
             return Caption()
-        return Caption(candidate.grade, f"{candidate.score:.3f}", "✎" if candidate.note else "", candidate.name)
+        return Caption(candidate.grade, score_text(candidate.score), "✎" if candidate.note else "", candidate.name)
 
     # stamps -------------------------------------------------------------------------------------------------------
 
@@ -211,7 +212,9 @@ class GalleryPanel(QWidget):
         self._session.preferences.set("gallery/size", side)
 
     def _on_field(self, side: float) -> None:
-        self._session.preferences.set(self._field_key(), side)
+        mosaic = self._session.mosaic
+        if mosaic is not None and self._session.stamp_side(mosaic) is None:
+            self._session.preferences.set(self._field_key(), side)
         self.view.viewport().update()
         self._reading.start()
 
@@ -230,7 +233,8 @@ class GalleryPanel(QWidget):
         scaled = mosaic.pixel_scale is not None
         blockers = [QSignalBlocker(self.field), QSignalBlocker(self.look)]
         self.field.setSuffix("″" if scaled else " px")
-        self.field.setValue(float(self._session.preferences.get(self._field_key(), _FIELD if scaled else 5 * _FIELD)))
+        side = float(self._session.preferences.get(self._field_key(), _FIELD if scaled else 5 * _FIELD))
+        self.field.setValue(self._session.stamp_side(mosaic) or side)
         self.look.clear()
         self.look.addItems(pictures.titles(mosaic.bands, colour_bands(mosaic.bands)))
         self.look.setCurrentIndex(max(self.look.findText(str(self._session.preferences.get("gallery/view", ""))), 0))

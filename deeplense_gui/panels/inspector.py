@@ -42,7 +42,7 @@ class InspectorPanel(QWidget):
         self.field, self.ring = Field(self), Ring(self)
         self.reader = StampReader(self)
         self._residuals: OrderedDict[int, Picture | None] = OrderedDict()
-        self._unit = ""
+        self._unit = self._place = ""
         self._ahead = QTimer(self, singleShot=True, interval=0)
         self._ahead.timeout.connect(self._prepare_next)
         self._lay_out()
@@ -169,7 +169,7 @@ class InspectorPanel(QWidget):
         if mosaic is None:
             self.message.setText("The mosaic of this candidate is not open. Its grade and score are kept.")
             return
-        self._use_unit("″" if mosaic.pixel_scale is not None else " px")
+        self._use_unit(mosaic)
         self.field.set(self.field.side)
         self._show_stamp(mosaic, candidate)
         if candidate.id not in self._residuals:
@@ -189,14 +189,18 @@ class InspectorPanel(QWidget):
             if self.candidate is not None:
                 self.facts.show_candidate(self.candidate)
 
-    def _use_unit(self, unit: str) -> None:
-        """Fields of view are remembered in arcsec and in pixels, each for mosaics with and without a pixel scale."""
-        if unit != self._unit:
-            self._unit = unit
-            self.side.setSuffix(unit)
-            self.ring.set_radius(1.5 if unit == "″" else 7.5)
-            self.field.set(float(self.session.preferences.get(self._side_key(), _SIDE if unit == "″" else 60.0)))
-            self._show_side()
+    def _use_unit(self, mosaic: Mosaic) -> None:
+        """Fields of view are remembered in arcsec and in pixels; those of stamps begin with the whole stamp."""
+        unit, whole = "″" if mosaic.pixel_scale is not None else " px", self.session.stamp_side(mosaic)
+        place = unit if whole is None else mosaic.id
+        if place == self._place:
+            return
+        self._place, self._unit = place, unit
+        self.side.setSuffix(unit)
+        self.ring.set_radius(1.5 if unit == "″" else 7.5)
+        side = float(self.session.preferences.get(self._side_key(), _SIDE if unit == "″" else 60.0))
+        self.field.set(side if whole is None else whole)
+        self._show_side()
 
     def _side_key(self) -> str:
         return "inspector/side" if self._unit == "″" else "inspector/side_in_pixels"
@@ -250,7 +254,8 @@ class InspectorPanel(QWidget):
 
     def _on_field(self) -> None:
         self._show_side()
-        self.session.preferences.set(self._side_key(), self.field.side)
+        if self._place == self._unit:
+            self.session.preferences.set(self._side_key(), self.field.side)
         mosaic, candidate = self._mosaic(), self.candidate
         if mosaic is not None and candidate is not None:
             wish = self._wish(mosaic, candidate)

@@ -46,7 +46,7 @@ class StartPage(QWidget):
         inner.addWidget(text)
         inner.addSpacing(6)
         inner.addLayout(self._buttons())
-        drop = QLabel("…or drop FITS, HDF5 or project files anywhere on this window")
+        drop = QLabel("…or drop FITS or HDF5 files, a folder of stamps, or a project anywhere on this window")
         drop.setProperty("role", "muted")
         inner.addWidget(drop)
         inner.addSpacing(10)
@@ -64,6 +64,7 @@ class StartPage(QWidget):
         row.setSpacing(8)
         for action, text, icon, primary in (
             ("file.open", "Open mosaic…", "open", True),
+            ("file.stamps", "Open stamps…", "gallery", False),
             ("file.open_project", "Open project…", "project", False),
             ("file.demo", "Try the demo", "demo", False),
         ):

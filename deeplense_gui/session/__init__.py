@@ -15,11 +15,15 @@ from deeplense_gui.session.looking import LookingVerbs
 from deeplense_gui.session.mosaics import MosaicVerbs
 from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
+from deeplense_gui.session.stamps import StampVerbs
+from deeplense_gui.session.viewing import ViewVerbs
 
 __all__ = ["GRADES", "PROJECT_SUFFIX", "Choice", "Session"]
 
 
-class Session(MosaicVerbs, ProjectVerbs, ScanVerbs, ChoosingVerbs, GradingVerbs, LookingVerbs, ExportVerbs):
+class Session(
+    StampVerbs, MosaicVerbs, ProjectVerbs, ScanVerbs, ChoosingVerbs, GradingVerbs, LookingVerbs, ViewVerbs, ExportVerbs
+):
     """One window's work: a project, its mosaics, one selection, and all that can be done with them."""
 
     def close(self) -> None:

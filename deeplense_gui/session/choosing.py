@@ -54,7 +54,7 @@ class ChoosingVerbs(Core):
             self._selected_at = time.monotonic()
             self.marked, marks_before = marks, self.marked
             candidate = self.candidate()
-            if candidate is not None and (mosaic := self.mosaic_of(candidate)) is not None:
+            if candidate is not None and (mosaic := self.mosaics.get(candidate.mosaic)) is not None:
                 self.show_mosaic(mosaic)
             self.selected.emit(candidate_id)
             if len(marks) > 1 or len(marks_before) > 1:

@@ -62,6 +62,7 @@ class Core(QObject):
         self.jobs = Jobs(self)
         self.listing = CandidateList()
         self.mosaics: dict[str, Mosaic] = {}
+        self.sheets: dict[str, Any] = {}  # of stamps; each is the mosaic of that id too
         self.mosaic: Mosaic | None = None
         self.selection: int | None = None
         self.marked: frozenset[int] = frozenset()  # what a grade is for: the selection, and what is marked with it

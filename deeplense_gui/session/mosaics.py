@@ -87,5 +87,10 @@ class MosaicVerbs(Core):
 
     def set_pixel_scale(self, arcsec: float) -> None:
         """Open the shown mosaic again with a pixel scale the user typed."""
-        if self.mosaic is not None:
+        if self.mosaic is None:
+            return
+        sheet = self.sheets.get(self.mosaic.id)
+        if sheet is None:
             self.open_mosaic(self.mosaic.paths, bands=self.mosaic.bands, pixel_scale=arcsec)
+        else:
+            self.open_stamps(self.mosaic.paths, known_as=self.mosaic.id, layout=sheet.layout, pixel_scale=arcsec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ class ProjectVerbs(Core):
     def _automatic_project(self, mosaic: Mosaic) -> Path:
         """Where the project of a mosaic lives until the user says otherwise: beside it, or in the user's own folder."""
         first = mosaic.paths[0]
-        stem = first.name.split(".")[0] or "mosaic"
         if first.parent.is_dir() and os.access(first.parent, os.W_OK):
-            return first.parent / f"{stem}{PROJECT_SUFFIX}"
-        return self.preferences.project_folder() / f"{stem}-{mosaic.id[:8]}{PROJECT_SUFFIX}"
+            return self._beside(first)
+        return self.preferences.project_folder() / f"{_stem(first)}-{mosaic.id[:8]}{PROJECT_SUFFIX}"
+
+    def _beside(self, path: Path) -> Path:
+        """The project file beside a mosaic or a folder of stamps."""
+        return path.parent / f"{_stem(path)}{PROJECT_SUFFIX}"
 
     def new_project(self, path: Path | str) -> bool:
         """Create an empty project file and make it the current one."""
@@ -98,12 +101,22 @@ class ProjectVerbs(Core):
                     (Choice("Locate…", partial(self.locate.emit, entry.id, str(missing[0]))),),
                 )
             else:
-                self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+                self._reopen(entry.paths, entry.id, options.get(entry.id, {}))
+
+    def _reopen(self, paths: Sequence[Path | str], known_as: str, options: Mapping[str, Any]) -> None:
+        """Open what the project knows, as it was opened before: a mosaic, or stamps."""
+        opener = self.open_stamps if "layout" in options else self.open_mosaic
+        opener(paths, known_as=known_as, **options)
+
+    def _remember_options(self, mosaic: Mosaic) -> None:
+        """Keep how a mosaic was opened with the project."""
+        options = self.project.setting("open_options") or {}
+        self.project.set_setting("open_options", options | {mosaic.id: self._options[mosaic.id]})
 
     def relocate(self, mosaic_id: str, paths: Sequence[Path | str]) -> None:
         """Open a mosaic that was moved from where it is now, as the one the project knows."""
         options = {} if self.project is None else (self.project.setting("open_options") or {}).get(mosaic_id, {})
-        self.open_mosaic(paths, known_as=mosaic_id, **options)
+        self._reopen(paths, mosaic_id, options)
 
     def find_mosaic(self) -> None:
         """Open the mosaic of the selected candidate; where its file is gone, let the user say where it is now."""
@@ -117,10 +130,15 @@ class ProjectVerbs(Core):
                 if missing:
                     self.locate.emit(entry.id, missing[0])
                 else:
-                    self.open_mosaic(entry.paths, known_as=entry.id, **options.get(entry.id, {}))
+                    self._reopen(entry.paths, entry.id, options.get(entry.id, {}))
 
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""
         if not self.read_only:
             self.project.set_setting("selection", self.selection)
             self.project.set_setting("filters", self.filters.stored())
+
+
+def _stem(path: Path) -> str:
+    """The name without its endings, .fits.gz and the like."""
+    return path.name.split(".")[0] or "mosaic"

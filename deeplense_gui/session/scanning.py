@@ -28,12 +28,15 @@ class ScanVerbs(Core):
                 return None
             settings = {"threshold": request.threshold, "min_score": request.min_score}
             self._run = self.project.start_run(request.mosaic, card.key, settings)
-            options = self.project.setting("open_options") or {}
-            self.project.set_setting("open_options", options | {request.mosaic.id: self._options[request.mosaic.id]})
+            self._remember_options(request.mosaic)
         except EngineError as error:
             self.say(str(error), "error")
             return None
-        self.scan_job = self.jobs.submit(f"Scanning {request.mosaic.name}", lambda: self._models.scan(request))
+        sheet = self.sheets.get(request.mosaic.id)
+        self.scan_job = self.jobs.submit(
+            f"Scanning {request.mosaic.name}" if sheet is None else f"Scoring {request.mosaic.name}",
+            lambda: self._models.scan(request) if sheet is None else self._models.score_sheet(sheet, request.model),
+        )
         self.scanning.emit(True)
         return self.scan_job
 

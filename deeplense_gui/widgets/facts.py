@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QWidget
@@ -82,9 +84,11 @@ class Facts(QWidget):
         self.sky.setText(sexagesimal(candidate.ra, candidate.dec) if on_sky else pixel)
         self.sky.setToolTip("Right ascension and declination, ICRS" if on_sky else "Pixels: the mosaic has no WCS")
         self.degrees.setText(in_degrees(candidate.ra, candidate.dec) if on_sky else "no position on the sky")
-        self.score.setText(f"{candidate.score:.3f}")
+        scored = math.isfinite(candidate.score)
+        self.score.setText(f"{candidate.score:.3f}" if scored else "")
         self.score.setToolTip("Calibrated probability of being a lens")
-        self.details.setText(f"raw {candidate.raw_score:.3f}   spread ±{candidate.spread:.3f}")
+        measured = f"raw {candidate.raw_score:.3f}   spread ±{candidate.spread:.3f}"
+        self.details.setText(measured if scored else "no score yet")
         self.details.setToolTip("The network's own score, and its spread over views of the same stamp")
         self.model.setText(candidate.model)
         self.model.setToolTip("The model that gave the score")

@@ -22,6 +22,7 @@ from engine.types import FloatArray
 _FAINT = 2.0  # noise: below it the stretch is linear
 _BLUER = (0.7, 1.0, 1.5)  # gains of red, green and blue
 RESIDUAL = "residual"
+PICTURES = (("grey",), ("blue", "green", "red"))  # bands of PNG and JPEG, which are stretched already
 View = tuple[str, str, Callable[[], Packed]]  # title, tip, and what makes the pixels
 
 
@@ -121,17 +122,32 @@ def titles(bands: Sequence[str], colour: Sequence[int]) -> list[str]:
 
 def _views(pixels: Pixels) -> list[View]:
     bands, lift = pixels.bands, pixels.lift
+    stored: list[View] = [("picture", "The picture as it was stored", partial(_as_stored, pixels.values))]
     scaled = np.stack([in_noise(plane) for plane in pixels.values])
     mean = _mean(scaled)
     end = bright_end(mean) / lift
     coloured = bool(pixels.colour)
-    views = [*(_colours(scaled, pixels, end) if coloured else ()), *_stretches(mean, bands, end, coloured)]
+    views = [
+        *(stored if bands in PICTURES else ()),
+        *(_colours(scaled, pixels, end) if coloured else ()),
+        *_stretches(mean, bands, end, coloured),
+    ]
     if len(bands) > 1:
         views += [
             (band, f"{band} band, asinh stretch", partial(_band, plane, lift))
             for band, plane in zip(bands, scaled, strict=True)
         ]
     return views
+
+
+def _as_stored(planes: FloatArray) -> Packed:
+    """Levels of 0 to 255 (deeper ones scaled to their peak) as they are, turned over."""
+    peak = float(np.nanmax(planes, initial=0.0))
+    levels = np.clip(planes[::-1, ::-1] * (255 / peak if peak > 255 else 1.0), 0, 255)
+    colours = np.repeat(levels, 3, axis=0) if len(levels) == 1 else levels
+    pixels = pack(np.nan_to_num(colours).transpose(1, 2, 0).astype(np.uint8))
+    pixels[~np.isfinite(levels).all(axis=0)] = packed_colour(style.theme().no_data)
+    return pixels
 
 
 def _band(plane: FloatArray, lift: float) -> Packed:

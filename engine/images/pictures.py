@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,40 +14,16 @@ from engine.images.damage import reason
 from engine.types import FloatArray
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-COLOURS = ("red", "green", "blue")
+COLOURS = ("blue", "green", "red")  # as all bands: from blue to red
 GREY = ("grey",)
 _OPAQUE = 128  # alpha below it: no data
 
 
-def read_picture(path: Path) -> tuple[FloatArray, tuple[str, ...]]:
-    """The pixels (band, y, x) of a picture, first row at the bottom, NaN where it is transparent; and its bands.
-
-    A palette becomes colours; pictures of 16 bits keep their values. A .npy array (y, x, 3 or 4) counts as a picture.
-
-    Raises
-    ------
-    ImageError : missing, damaged, or no picture
-    """
-    if path.suffix.lower() == ".npy":
-        return _planes(np.asarray(np.load(path, allow_pickle=False), np.float32), alpha=False)
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            deep = picture.mode.startswith(("I", "F"))
-            grey = picture.mode in ("1", "L", "LA") or deep
-            alpha = "A" in picture.getbands() or "transparency" in picture.info
-            shown = (
-                picture if deep else picture.convert(("LA" if grey else "RGBA") if alpha else "L" if grey else "RGB")
-            )
-            pixels = np.asarray(shown, np.float32)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path.name} is not a readable picture ({reason(error)}): get the file again") from error
-    return _planes(pixels, alpha=alpha and not deep)
-
-
-def is_coloured_array(path: Path) -> bool:
-    """Whether a .npy file holds a picture with the colours on its last axis."""
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture: by its suffix, or a .npy array with three or four colours on its last axis."""
+    suffix = path.suffix.lower()
+    if suffix != ".npy":
+        return suffix in SUFFIXES
     try:
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError, EOFError):
@@ -52,11 +31,62 @@ def is_coloured_array(path: Path) -> bool:
     return len(shape) == 3 and shape[-1] in (3, 4) and shape[0] > shape[-1]
 
 
-def _planes(pixels: FloatArray, *, alpha: bool) -> tuple[FloatArray, tuple[str, ...]]:
-    """Pixels (y, x) or (y, x, channel), first row at the top, as bands; the last channel may be the alpha."""
-    planes = np.atleast_3d(pixels)[::-1].transpose(2, 0, 1)
+def picture_shape(path: Path) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """(ny, nx) and the bands of a picture, without decoding it.
+
+    Raises
+    ------
+    ImageError : missing, damaged, or no picture
+    """
+    if path.suffix.lower() == ".npy":
+        ny, nx, _ = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        return (ny, nx), COLOURS
+    with _opened(path) as picture:
+        return (picture.height, picture.width), GREY if _is_grey(picture) else COLOURS
+
+
+def read_picture(path: Path) -> FloatArray:
+    """The pixels (band, y, x) of a picture, first row at the bottom, NaN where it is transparent.
+
+    A palette becomes colours; pictures of 16 bits keep their values.
+
+    Raises
+    ------
+    ImageError : missing, damaged, or no picture
+    """
+    if path.suffix.lower() == ".npy":
+        return _planes(np.asarray(np.load(path, allow_pickle=False), np.float32)[..., :3])
+    with _opened(path) as picture:
+        if _is_deep(picture):
+            return _planes(np.asarray(picture, np.float32))
+        alpha = "A" in picture.getbands() or "transparency" in picture.info
+        mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}
+        pixels = np.asarray(picture.convert(mode[_is_grey(picture), alpha]), np.float32)
     if alpha:
-        planes, seen = planes[:-1].copy(), planes[-1] >= _OPAQUE
-        planes[:, ~seen] = np.nan
-    planes = planes[:3]
-    return np.ascontiguousarray(planes), GREY if len(planes) == 1 else COLOURS
+        pixels, seen = pixels[..., :-1].copy(), pixels[..., -1] >= _OPAQUE
+        pixels[~seen] = np.nan
+    return _planes(pixels)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path.name} is not a readable picture ({reason(error)}): get the file again") from error
+
+
+def _is_deep(picture: Any) -> bool:
+    return str(picture.mode).startswith(("I", "F"))
+
+
+def _is_grey(picture: Any) -> bool:
+    return picture.mode in ("1", "L", "LA") or _is_deep(picture)
+
+
+def _planes(pixels: FloatArray) -> FloatArray:
+    """Pixels (y, x) or (y, x, colour), first row at the top, as bands."""
+    return np.ascontiguousarray(np.atleast_3d(pixels)[::-1].transpose(2, 0, 1)[::-1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ImageError
-from engine.images.pictures import SUFFIXES as PICTURES
-from engine.images.pictures import is_coloured_array, read_picture
+from engine.images.pictures import is_picture, picture_shape, read_picture
 from engine.images.stamps import find_stamps, open_stamp_file
-from engine.types import FloatArray, Mosaic, Plane, Step
+from engine.types import Detection, FloatArray, Mosaic, Plane, Step
 
 _GAP = 4  # pixels without data between the cells
-_KEPT = 256  # stamps in memory
+_KEPT_BYTES = 128 * 2**20  # of stamps in memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,10 +54,16 @@ class Stamp:
         """Row of the centre on the sheet."""
         return self.y0 + (self.shape[0] - 1) / 2
 
+    def detection(self) -> Detection:
+        """The stamp as what was found at its centre, without a score."""
+        nothing = math.nan
+        measured = dict.fromkeys(("flux", "radius", "signal_to_noise", "score", "raw_score", "spread"), nothing)
+        return Detection(x=self.x, y=self.y, ra=self.ra, dec=self.dec, model="", name=self.name, **measured)
+
     def pixels(self) -> FloatArray:
         """(band, y, x); NaN where there are no data."""
         if self.source is None:
-            return read_picture(self.path)[0]
+            return read_picture(self.path)
         ny, nx = self.shape
         return self.source.read(0, ny, 0, nx)
 
@@ -70,6 +76,11 @@ class Sheet:
     stamps: tuple[Stamp, ...]
     layout: Mapping[str, Any]
     problems: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> float:
+        """Side of a cell, arcsec; pixels without a pixel scale."""
+        return float(self.layout["cell"]) * (self.mosaic.pixel_scale or 1.0)
 
     def alone(self, x: float, y: float) -> Mosaic:
         """The sheet with nothing on it but the stamp around a position, so that no neighbour is seen beside it."""
@@ -85,18 +96,29 @@ class _Store:
     def __init__(self, stamps: Mapping[int, Stamp]) -> None:
         self.stamps = stamps
         self._kept: OrderedDict[int, FloatArray] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
 
     def pixels(self, number: int) -> FloatArray:
         """(band, y, x) of the stamp in a cell."""
-        kept = self._kept.get(number)
-        if kept is None:
-            kept = self._kept[number] = self.stamps[number].pixels()
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return kept
+        with self._lock:
+            kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        made = self.stamps[number].pixels()
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = made
+                self._bytes += made.nbytes
+            while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"stamps": self.stamps, "_kept": OrderedDict()}
+        return {"stamps": self.stamps}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["stamps"])  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,9 +226,8 @@ def _open(
     path: Path, pixel_scale: float | None
 ) -> list[tuple[str, Path, int, Mosaic | None, tuple[int, int], tuple[str, ...]]]:
     """Name, file, plane, source, shape and bands of the stamps in a file."""
-    if path.suffix.lower() in PICTURES or (path.suffix.lower() == ".npy" and is_coloured_array(path)):
-        pixels, bands = read_picture(path)
-        return [(path.name, path, 0, None, (pixels.shape[1], pixels.shape[2]), bands)]
+    if is_picture(path):
+        return [(path.name, path, 0, None, *picture_shape(path))]
     stamps = open_stamp_file(path, pixel_scale=pixel_scale)
     several = len(stamps) > 1
     return [

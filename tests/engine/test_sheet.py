@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.errors import ImageError
-from engine.images.pictures import read_picture
+from engine.images.pictures import COLOURS, GREY, picture_shape, read_picture
 from engine.images.sheet import Sheet, open_sheet
 from tests.conftest import sky_header
 
@@ -127,10 +127,10 @@ def test_transparent_pixels_have_no_data_and_the_first_row_is_the_top(tmp_path):
     pixels[..., 3] = 255
     pixels[:, 5, 3] = 0
     Image.fromarray(pixels).save(tmp_path / "alpha.png")
-    planes, bands = read_picture(tmp_path / "alpha.png")
-    assert bands == ("red", "green", "blue")
-    assert planes[0, 3, :5].tolist() == [200] * 5
-    assert planes[0, 0, :5].tolist() == [0] * 5
+    planes = read_picture(tmp_path / "alpha.png")
+    assert picture_shape(tmp_path / "alpha.png") == ((4, 6), ("blue", "green", "red"))
+    assert planes[2, 3, :5].tolist() == [200] * 5
+    assert planes[2, 0, :5].tolist() == [0] * 5
     assert np.isnan(planes[:, :, 5]).all()
 
 
@@ -138,8 +138,7 @@ def test_grey_palette_and_deep_pictures(tmp_path):
     Image.fromarray(np.full((5, 5), 7, np.uint8)).save(tmp_path / "grey.png")
     Image.fromarray(np.full((5, 5), 40_000, np.uint16)).save(tmp_path / "deep.png")
     Image.fromarray(np.full((5, 5, 3), 90, np.uint8)).quantize(4).save(tmp_path / "palette.png")
-    assert [read_picture(tmp_path / f"{name}.png")[1][0] for name in ("grey", "deep", "palette")] == [
-        "grey", "grey", "red",
-    ]  # fmt: skip
-    assert read_picture(tmp_path / "deep.png")[0].max() == 40_000
-    assert read_picture(tmp_path / "palette.png")[0].max() == pytest.approx(90, abs=2)
+    bands = [picture_shape(tmp_path / f"{name}.png")[1] for name in ("grey", "deep", "palette")]
+    assert bands == [GREY, GREY, COLOURS]
+    assert read_picture(tmp_path / "deep.png").max() == 40_000
+    assert read_picture(tmp_path / "palette.png").max() == pytest.approx(90, abs=2)

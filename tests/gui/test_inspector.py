@@ -356,7 +356,7 @@ def test_regions_grow_in_few_steps():
     assert all(side_to_read(shown) >= 1.25 * shown for shown in np.linspace(1, 300, 50))
 
 
-@pytest.mark.parametrize("bands", [("g",), ("g", "r"), ("g", "r", "i"), ("g", "r", "i", "z")])
+@pytest.mark.parametrize("bands", [("g",), ("g", "r"), ("g", "r", "i"), ("g", "r", "i", "z"), *pictures.PICTURES])
 @pytest.mark.parametrize("kind", ["noise", "constant", "nan", "one band missing"])
 def test_any_pixels_make_pictures(bands, kind):
     pixels = np.random.default_rng(2).normal(5, 2, (len(bands), 41, 41)).astype(np.float32)
