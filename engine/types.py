@@ -41,7 +41,8 @@ class Mosaic:
     """A survey image of one or more bands on one grid; the pixels stay on disk.
 
     ``id`` is stable for the same file contents (path, size, mtime, HDU). ``pixel_scale`` is arcsec per pixel, or
-    None when neither the file nor the user gave one; ``wcs`` is two-dimensional and celestial, or None. ``notes``
+    None when neither the file nor the user gave one; ``wcs`` is two-dimensional and celestial, or None. ``units`` has
+    the unit of each band's values (BUNIT), "" where the file does not say, or is empty where no file does. ``notes``
     tell the user what was chosen or is missing (which HDU, no WCS).
     """
 
@@ -54,6 +55,7 @@ class Mosaic:
     planes: tuple[Plane, ...]
     notes: tuple[str, ...] = ()
     extension: str = ""
+    units: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

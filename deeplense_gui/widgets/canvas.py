@@ -1,60 +1,56 @@
-"""The mosaic on the screen: tiles at the right level, circles around candidates, scale bar and compass."""
+"""The mosaic on the screen: its pixels, and over them all that says where things are."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import (
-    QColor,
-    QImage,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-    QWheelEvent,
-)
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from deeplense_gui import style
 from deeplense_gui.widgets import overlays
-from deeplense_gui.widgets.colours import to_image
-from deeplense_gui.widgets.markers import MOST_DRAWN, Markers, draw_circles
-from deeplense_gui.widgets.stretch import Coder, Painter, Stretch
-from deeplense_gui.widgets.tiles import Orientation, Overview, Place, TileCache, TileReader
-from deeplense_gui.widgets.view import View
-from engine.types import Mosaic, Positions
+from deeplense_gui.widgets.circle_layer import CircleLayer
+from deeplense_gui.widgets.colour_bar import colour_bar_box, draw_band_names, draw_colour_bar
+from deeplense_gui.widgets.grid_layer import GridLayer
+from deeplense_gui.widgets.layers import LAYERS
+from deeplense_gui.widgets.markers import Markers
+from deeplense_gui.widgets.navigation import Navigator
+from deeplense_gui.widgets.ruler import Ruler
+from deeplense_gui.widgets.shape_layer import ContourPaths, FootprintLayer, KnownLayer, RegionLayer
+from deeplense_gui.widgets.stretch import Coder, Stretch
+from deeplense_gui.widgets.tile_layer import TileLayer
+from deeplense_gui.widgets.tiles import Overview, TileReader
+from engine.images.contours import contours, data_outline
+from engine.images.grid import Notation, Orientation, orientation
+from engine.images.positions import Frame
+from engine.types import FloatArray, Mosaic, Positions
 
-_PAINT_SECONDS = 0.007  # for colouring tiles within one frame; the rest follows in the next ones
-_MARKER_ARCSEC = 3.5
-_CLICK_POINTS = 4
+_POINTING_MS = 4000
 
 
-class MosaicCanvas(QWidget):
+class MosaicCanvas(Navigator):
     """A mosaic of any size, y up: drag to pan, wheel to zoom, click a circle to select.
 
     Pixels are read in a thread of the canvas' own; a frame never waits for the disk. Signals:
-    ``candidate_clicked(id)``; ``hovered(x, y)`` in pixels; ``probed(Probe | None)`` with position and values under
-    the cursor, None when it left; ``view_changed``; ``limits_known`` when the bands shown can be coloured;
-    ``failed(text)`` when a part of the file cannot be read.
+    ``candidate_clicked(id)``; ``probed(Probe | None)`` with position and values under the cursor, None when it left;
+    ``menu_wanted(global position, x, y)`` where the right button was pressed; ``measured(text)``;
+    ``limits_known`` when the bands shown can be coloured; ``failed(text)`` when a part of the file cannot be read.
     """
 
     candidate_clicked = Signal(int)
-    hovered = Signal(float, float)
     probed = Signal(object)
-    view_changed = Signal()
+    menu_wanted = Signal(QPoint, float, float)
+    measured = Signal(str)
+    measuring_changed = Signal(bool)
     limits_known = Signal()
     failed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(200, 160)
         self.setAccessibleName("Mosaic")
@@ -62,23 +58,33 @@ class MosaicCanvas(QWidget):
         self.mosaic: Mosaic | None = None
         self.stretch = Stretch()
         self.overlays = True
-        self.markers = Markers()
+        self.shown = {layer.id for layer in LAYERS if layer.shown}
         self.selection: int | None = None
-        self._view = View()
-        self._fitted = True
+        self.frame: Frame = "icrs"
+        self.notation: Notation = "sexagesimal"
+        self.contour_band: int | None = None
+        self.contour_sigmas: tuple[float, ...] = (3, 5, 10, 20, 50)
+        self.measuring = False
+        self.ruler = Ruler()
+        self._pointed: tuple[float, float] | None = None
+        self._pointing = QTimer(self, singleShot=True, interval=_POINTING_MS)
+        self._pointing.timeout.connect(self._stop_pointing)
         self._reader: TileReader | None = None
-        self._cache = TileCache()
-        self._overviews: dict[int, Overview] = {}
-        self._painter: Painter | None = None
-        self._background: tuple[Painter, QImage] | None = None
+        self._forget()
+        self.settled.connect(self._settle)
+
+    def _forget(self) -> None:
+        """Start with nothing: no mosaic, or another one."""
+        scale = None if self.mosaic is None else self.mosaic.pixel_scale
+        self.circles = CircleLayer(scale)
+        self.regions, self.known, self.footprint = RegionLayer(), KnownLayer(), FootprintLayer()
+        self._tiles: TileLayer | None = None
+        self._grid: GridLayer | None = None
+        self._contours: ContourPaths | None = None
         self._orientation: Orientation | None = None
-        self._drag: QPointF | None = None
-        self._pressed: QPointF | None = None
         self._under_cursor: int | None = None
-        self._circles: tuple[object, QImage, NDArray[np.intp]] | None = None
-        self._circles_in_view = 0
-        self._settled = QTimer(self, singleShot=True, interval=120)
-        self._settled.timeout.connect(self._settle)
+        self.selection = self._pointed = None
+        self.ruler.clear()
 
     def sizeHint(self) -> QSize:
         """A comfortable size."""
@@ -89,21 +95,22 @@ class MosaicCanvas(QWidget):
     def set_mosaic(self, mosaic: Mosaic | None) -> None:
         """Show a mosaic from the start, whole; None shows nothing."""
         self.close_reader()
-        self.mosaic = mosaic
-        self._cache, self._overviews = TileCache(), {}
-        self._painter = self._background = self._orientation = self._circles = None
-        self.markers, self.selection, self._under_cursor = Markers(), None, None
+        self.mosaic, self.shape = mosaic, None if mosaic is None else mosaic.shape
+        self._forget()
         self._fitted = True
         if mosaic is not None:
-            self._reader = TileReader(mosaic)
-            self._reader.overview_read.connect(self._take_overview)
-            self._reader.tile_read.connect(self._take_tile)
-            self._reader.probed.connect(self.probed)
-            self._reader.oriented.connect(self._take_orientation)
-            self._reader.failed.connect(self.failed)
-            self.destroyed.connect(self._reader.stop)
+            self._reader = reader = TileReader(mosaic)
+            reader.overview_read.connect(self._take_overview)
+            reader.tile_read.connect(self._take_tile)
+            reader.answered.connect(self._take_answer)
+            reader.failed.connect(self.failed)
+            self.destroyed.connect(reader.stop)
             if any(band >= len(mosaic.bands) for band in self.stretch.bands):
                 self.stretch = replace(self.stretch, bands=(0,))
+            self._tiles = TileLayer(reader, self.stretch)
+            if mosaic.wcs is not None:
+                self._grid = GridLayer(mosaic)
+                self._grid.set_frame(self.frame, self.notation)
             self.fit()
         self.update()
 
@@ -120,12 +127,27 @@ class MosaicCanvas(QWidget):
         """Colour the pixels anew; nothing is read again."""
         if stretch != self.stretch:
             self.stretch = stretch
-            self._make_painter()
+            if self._tiles is not None and self._tiles.set_stretch(stretch):
+                self.limits_known.emit()
             self.update()
 
-    def coder(self, band: int) -> Coder | None:
-        """The scale and a sorted sample of a band's values, once its overview is read."""
-        return self._overviews[band].coder if band in self._overviews else None
+    @property
+    def coders(self) -> dict[int, Coder]:
+        """The scales and sorted samples of the bands whose overviews are read."""
+        return {} if self._tiles is None else dict(self._tiles.coders())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every tile in view is read and can be coloured."""
+        tiles = self._tiles
+        return (
+            tiles is not None and tiles.painter is not None and tiles.is_complete(self.view, self.devicePixelRatioF())
+        )
+
+    @property
+    def markers(self) -> Markers:
+        """The candidates of the mosaic."""
+        return self.circles.markers
 
     def set_candidates(
         self,
@@ -136,21 +158,22 @@ class MosaicCanvas(QWidget):
     ) -> None:
         """Show circles at pixel positions (n, 2), coloured by grade, in place of those before."""
         self.markers.set(xy, ids, grades, scores)
-        self._circles = None
-        self.update()
+        self._redraw_circles()
 
     def update_candidates(
         self, xy: Positions, ids: Sequence[int], grades: Sequence[str | None], scores: Sequence[float]
     ) -> None:
         """Add circles, or change those of ids that are there."""
         self.markers.update(xy, ids, grades, scores)
-        self._circles = None
-        self.update()
+        self._redraw_circles()
 
     def remove_candidates(self, ids: Sequence[int]) -> None:
         """Take circles away."""
         self.markers.remove(ids)
-        self._circles = None
+        self._redraw_circles()
+
+    def _redraw_circles(self) -> None:
+        self.circles.changed()
         self.update()
 
     def select(self, candidate_id: int | None, *, reveal: bool = True) -> None:
@@ -164,81 +187,111 @@ class MosaicCanvas(QWidget):
                 self.centre_on(*place)
         self.update()
 
-    def set_overlays(self, shown: bool) -> None:
-        """Show or hide all that is drawn over the pixels."""
-        self.overlays = shown
-        self.update()
-
-    # where it looks -----------------------------------------------------------------------------------------------
-
-    @property
-    def view(self) -> View:
-        """Centre and zoom."""
-        return self._view
-
-    def set_view(self, view: View) -> None:
-        """Look elsewhere."""
-        self._fitted = False
-        self._look(view)
-
-    def _look(self, view: View) -> None:
-        self._view = view
-        self._settled.start()
-        self.view_changed.emit()
-        self.update()
-
-    def fit(self) -> None:
-        """Show the whole mosaic."""
-        if self.mosaic is not None:
-            self._look(replace(self._view, width=self.width(), height=self.height()).fitted(self.mosaic.shape))
-            self._fitted = True
-
-    def actual_size(self) -> None:
-        """One pixel of the mosaic on one of the screen."""
-        self.zoom_by(1 / self.devicePixelRatioF() / self._view.zoom)
-
-    def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
-        """Zoom about a point of the widget, its middle by default."""
-        if self.mosaic is not None:
-            at = at or QPointF(self.width() / 2, self.height() / 2)
-            self.set_view(self._view.zoomed(factor, at, self.mosaic.shape))
-
-    def centre_on(self, x: float, y: float, *, zoom: float | None = None) -> None:
-        """Put a pixel position in the middle."""
-        if self.mosaic is not None:
-            self.set_view(replace(self._view, x=x, y=y, zoom=zoom or self._view.zoom))
-
     def centre_on_selection(self) -> None:
         """Put the selected candidate in the middle, close enough to see it."""
         place = self.markers.position(self.selection)
         if place is not None:
             self.centre_on(*place, zoom=max(self._view.zoom, 2.0))
 
+    def point_at(self, x: float, y: float) -> None:
+        """Show a place with a crosshair for a moment."""
+        self._pointed = (x, y)
+        self._pointing.start()
+        self.update()
+
+    def _stop_pointing(self) -> None:
+        self._pointed = None
+        self.update()
+
+    # overlays -----------------------------------------------------------------------------------------------------
+
+    def set_overlays(self, shown: bool) -> None:
+        """Show or hide all that is drawn over the pixels."""
+        self.overlays = shown
+        self.update()
+
+    def show_layer(self, name: str, shown: bool) -> None:
+        """Show or hide one of the overlays."""
+        (self.shown.add if shown else self.shown.discard)(name)
+        self._settle()
+        self.update()
+
+    def shows(self, name: str) -> bool:
+        """Whether an overlay is drawn now."""
+        return self.overlays and name in self.shown
+
+    def set_frame(self, frame: Frame, notation: Notation) -> None:
+        """Choose the coordinates of the grid and of what is read under the cursor."""
+        self.frame, self.notation = frame, notation
+        if self._grid is not None:
+            self._grid.set_frame(frame, notation)
+        self._settle()
+
+    def set_contours(self, band: int | None, sigmas: Sequence[float]) -> None:
+        """Choose the band that contours are of (the first one shown where it is None), and their levels."""
+        self.contour_band, self.contour_sigmas = band, tuple(sigmas)
+        self._settle()
+
+    def set_measuring(self, on: bool) -> None:
+        """Let the left button draw a line to measure with, instead of moving the view."""
+        if on != self.measuring:
+            self.measuring = on
+            self.ruler.clear()
+            self.rest()
+            self.measuring_changed.emit(on)
+            self.update()
+
     def _settle(self) -> None:
-        if self._reader is not None and self.mosaic is not None and self.mosaic.wcs is not None:
-            self._reader.orient(self._view.x, self._view.y)
+        """Ask for what goes with this view, once it stands still."""
+        reader, mosaic, tiles = self._reader, self.mosaic, self._tiles
+        if reader is None or mosaic is None or tiles is None:
+            return
+        view = self._view
+        if mosaic.wcs is not None:
+            reader.ask("orientation", lambda: orientation(mosaic, view.x, view.y))
+            self._ask_grid(settled=True)
+        if "contours" in self.shown:
+            band = self.stretch.bands[0] if self.contour_band is None else self.contour_band
+            level = view.level(reader.pyramid.levels, self.devicePixelRatioF())
+            box, sigmas, pyramid = view.edges(), self.contour_sigmas, reader.pyramid
+            reader.ask(
+                "contours", lambda: ContourPaths.of(contours(pyramid, band, box, level, sigmas=sigmas)), later=True
+            )
+        if "footprint" in self.shown and tiles.overviews:
+            overview = next(iter(tiles.overviews.values()))
+            reader.ask("outline", lambda: data_outline(_data_mask(overview), overview.step), later=True)
+
+    def _ask_grid(self, *, settled: bool) -> None:
+        if self._grid is not None and self._reader is not None and "grid" in self.shown:
+            question = self._grid.question(self._view, settled=settled)
+            if question is not None:
+                self._reader.ask("grid", question)
 
     # what the reader brings ---------------------------------------------------------------------------------------
 
     def _take_overview(self, overview: Overview) -> None:
-        self._overviews[overview.band] = overview
-        if overview.band in self.stretch.bands:
-            self._make_painter()
-        self.update()
-
-    def _make_painter(self) -> None:
-        """A painter for the stretch once the scale of each of its bands is known; the old one serves until then."""
-        if all(band in self._overviews for band in self.stretch.bands):
-            coders = {band: self._overviews[band].coder for band in self.stretch.bands}
-            self._painter = Painter(self.stretch, coders, style.theme().no_data)
+        if self._tiles is not None and self._tiles.take_overview(overview):
             self.limits_known.emit()
+            self._settle()
+        self.update()
 
     def _take_tile(self, key: tuple[int, int, int, int], codes: NDArray[np.uint16]) -> None:
-        self._cache.add(key, codes)
+        if self._tiles is not None:
+            self._tiles.take_tile(key, codes)
         self.update()
 
-    def _take_orientation(self, orientation: Orientation | None) -> None:
-        self._orientation = orientation
+    def _take_answer(self, kind: str, answer: object) -> None:
+        if kind == "probe":
+            self.probed.emit(answer)
+            return
+        if kind == "orientation":
+            self._orientation = answer
+        elif kind == "grid" and self._grid is not None:
+            self._grid.take(answer)
+        elif kind == "contours":
+            self._contours = answer
+        elif kind == "outline":
+            self.footprint.set_outline(answer)
         self.update()
 
     # painting -----------------------------------------------------------------------------------------------------
@@ -247,167 +300,78 @@ class MosaicCanvas(QWidget):
         """Background, tiles, overlays."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(style.theme().canvas))
-        if self.mosaic is not None and self._reader is not None:
-            self._draw_pixels(painter, self._reader)
+        if self.mosaic is not None and self._tiles is not None:
+            if self._tiles.draw(painter, self._view, self.devicePixelRatioF()):
+                QTimer.singleShot(0, self, self.update)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             if self.overlays:
                 self._draw_overlays(painter, self.mosaic)
+            self.ruler.draw(painter, self._view, self.mosaic)
+            if self._pointed is not None:
+                overlays.draw_crosshair(painter, self._view.point(*self._pointed), 10, 34)
         painter.end()
 
-    def _draw_pixels(self, painter: QPainter, reader: TileReader) -> None:
-        level = self._view.level(reader.pyramid.levels, self.devicePixelRatioF())
-        places = self._places(level, reader)
-        bands = self.stretch.bands
-        missing = [key for place in places for key in self._cache.missing(place, bands)]
-        reader.want(bands, missing)
-        if self._painter is None:
-            return
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth(level))
-        pictures = self._pictures(places)
-        if len(pictures) < len(places):
-            self._draw_background(painter)
-            self._draw_parents(painter, [place for place in places if place not in pictures], reader)
-        for place, picture in pictures.items():
-            painter.drawImage(self._rectangle(place, picture.width(), picture.height(), reader), picture)
-
-    def _smooth(self, level: int) -> bool:
-        """Whether to interpolate: not at whole device pixels, nor where a person wants to see the pixels."""
-        shown = self._view.zoom * self.devicePixelRatioF() * 2**level
-        return shown < 3 and abs(shown - 1) > 1e-6
-
-    def _places(self, level: int, reader: TileReader) -> list[Place]:
-        """Tiles in view, from the middle outwards."""
-        x0, x1, y0, y1 = self._view.edges()
-        side = reader.pyramid.tile_size * 2**level
-        ny, nx = reader.mosaic.shape
-        columns = range(max(int((x0 + 0.5) // side), 0), min(int((x1 + 0.5) // side), (nx - 1) // side) + 1)
-        rows = range(max(int((y0 + 0.5) // side), 0), min(int((y1 + 0.5) // side), (ny - 1) // side) + 1)
-        middle = (self._view.y / side - 0.5, self._view.x / side - 0.5)
-        places = [(level, row, column) for row in rows for column in columns]
-        return sorted(places, key=lambda place: (place[1] - middle[0]) ** 2 + (place[2] - middle[1]) ** 2)
-
-    def _pictures(self, places: list[Place]) -> dict[Place, QImage]:
-        """Pictures of the tiles that are read; those not coloured in time keep their last colours for a frame."""
-        pictures: dict[Place, QImage] = {}
-        until = time.perf_counter() + _PAINT_SECONDS
-        late = False
-        for place in places:
-            known = self._cache.picture(place)
-            if known is None or known[0] is not self._painter:
-                codes = self._cache.codes(place, self.stretch.bands) if self._painter is not None else None
-                if codes is not None and self._painter is not None and time.perf_counter() < until:
-                    known = (self._painter, to_image(self._painter.paint(codes)))
-                    self._cache.keep_picture(place, *known)
-                else:
-                    late = late or codes is not None
-            if known is not None:
-                pictures[place] = known[1]
-        if late:
-            QTimer.singleShot(0, self, self.update)
-        return pictures
-
-    def _rectangle(self, place: Place, columns: int, rows: int, reader: TileReader) -> QRectF:
-        level, row, column = place
-        side, step = reader.pyramid.tile_size * 2**level, 2**level
-        x0, y0 = column * side - 0.5, row * side - 0.5
-        return self._view.rectangle(x0, y0, x0 + columns * step, y0 + rows * step, self.devicePixelRatioF())
-
-    def _draw_background(self, painter: QPainter) -> None:
-        """The overview under tiles that are not read yet."""
-        if self._painter is None:
-            return
-        if self._background is None or self._background[0] is not self._painter:
-            codes = [self._overviews[band].codes for band in self._painter.stretch.bands]
-            self._background = (self._painter, to_image(self._painter.paint(codes)))
-        picture, step = self._background[1], self._overviews[self._painter.stretch.bands[0]].step
-        edges = (-0.5, -0.5, picture.width() * step - 0.5, picture.height() * step - 0.5)
-        painter.drawImage(self._view.rectangle(*edges, self.devicePixelRatioF()), picture)
-
-    def _draw_parents(self, painter: QPainter, places: list[Place], reader: TileReader) -> None:
-        """Coarser tiles that are already there in place of finer ones that are not."""
-        parents = dict.fromkeys((level + 1, row // 2, column // 2) for level, row, column in places)
-        for parent in parents:
-            known = self._cache.picture(parent)
-            if known is not None:
-                painter.drawImage(self._rectangle(parent, known[1].width(), known[1].height(), reader), known[1])
-
     def _draw_overlays(self, painter: QPainter, mosaic: Mosaic) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._draw_markers(painter, mosaic)
-        overlays.draw_scale_bar(painter, self.rect(), mosaic.pixel_scale, self._view.zoom)
-        if self._orientation is not None:
+        view = self._view
+        if self.shows("footprint"):
+            self.footprint.draw(painter, view)
+        if self.shows("contours") and self._contours is not None:
+            self._contours.draw(painter, view)
+        if self.shows("grid") and self._grid is not None:
+            self._ask_grid(settled=False)
+            self._grid.draw(painter, view, self._furniture())
+        if self.shows("regions"):
+            self.regions.draw(painter, view)
+        if self.shows("known"):
+            self.known.draw(painter, view)
+        badges = ["no WCS: pixels"] if mosaic.wcs is None else []
+        if self.shows("candidates"):
+            badges.append(self.circles.draw(painter, view, self.devicePixelRatioF(), self.selection))
+        self._draw_furniture(painter, mosaic)
+        for row, text in enumerate(text for text in badges if text):
+            overlays.draw_badge(painter, self.rect(), text, row=row)
+
+    def _draw_furniture(self, painter: QPainter, mosaic: Mosaic) -> None:
+        """What has its place at the edge: scale bar, compass, colour bar."""
+        if self.shows("scale"):
+            overlays.draw_scale_bar(painter, self.rect(), mosaic.pixel_scale, self._view.zoom)
+        if self.shows("compass") and self._orientation is not None:
             overlays.draw_compass(painter, self.rect(), self._orientation)
-        if mosaic.wcs is None:
-            overlays.draw_badge(painter, self.rect(), "no WCS: pixels")
+        stretch = self.stretch if self._tiles is None or self._tiles.painter is None else self._tiles.painter.stretch
+        if self.shows("colours") and stretch.is_colour:
+            draw_band_names(painter, self.rect(), [mosaic.bands[band] for band in stretch.bands])
+        elif self.shows("colours") and stretch.bands[0] in self.coders:
+            unit = mosaic.units[stretch.bands[0]] if mosaic.units else ""
+            draw_colour_bar(painter, self.rect(), stretch, self.coders[stretch.bands[0]], unit)
 
-    def _marker_radius(self, mosaic: Mosaic) -> float:
-        """Radius of the circles, in points."""
-        pixels = _MARKER_ARCSEC / mosaic.pixel_scale if mosaic.pixel_scale else 14
-        return min(max(pixels * self._view.zoom, 7), 60)
-
-    def _draw_markers(self, painter: QPainter, mosaic: Mosaic) -> None:
-        if not len(self.markers):
-            return
-        radius, ratio = self._marker_radius(mosaic), self.devicePixelRatioF()
-        key = (self._view, self.markers.xy.ctypes.data, len(self.markers), radius, ratio)
-        if self._circles is None or self._circles[0] != key:
-            self._circles = (key, *self._make_circles(radius, ratio))
-        _, image, shown = self._circles
-        painter.drawImage(0, 0, image)
-        if len(shown) < self._circles_in_view:
-            overlays.draw_badge(painter, self.rect(), f"the best {len(shown):,} candidates in view: zoom in for more")
-        place = self.markers.position(self.selection)
-        if place is not None:
-            overlays.draw_selection(painter, self._view.point(*place), radius)
-
-    def _make_circles(self, radius: float, ratio: float) -> tuple[QImage, NDArray[np.intp]]:
-        x0, x1, y0, y1 = self._view.edges()
-        margin = radius / self._view.zoom
-        near = self.markers.inside(x0 - margin, x1 + margin, y0 - margin, y1 + margin, MOST_DRAWN + 1)
-        shown, self._circles_in_view = self.markers.worth_drawing(near), len(near)
-        centre, middle = np.array([self._view.x, self._view.y]), np.array([self.width() / 2, self.height() / 2])
-        points = ((self.markers.xy[shown] - centre) * (self._view.zoom, -self._view.zoom) + middle) * ratio
-        size = (round(self.width() * ratio), round(self.height() * ratio))
-        return draw_circles(points.astype(np.float32), self.markers.shades(shown), size, radius * ratio, ratio), shown
-
-    def candidate_at(self, point: QPointF) -> int | None:
-        """The id of the candidate whose circle is nearest to a point of the widget, if it is within the circle."""
-        if self.mosaic is None or not len(self.markers) or not self.overlays:
-            return None
-        x, y = self._view.pixel(point)
-        reach = (self._marker_radius(self.mosaic) + 2) / self._view.zoom
-        near = self.markers.inside(x - reach, x + reach, y - reach, y + reach)
-        if not len(near):
-            return None
-        distances = np.hypot(*(self.markers.xy[near] - (x, y)).T)
-        nearest = int(np.argmin(distances))
-        return int(self.markers.ids[near[nearest]]) if distances[nearest] <= reach else None
+    def _furniture(self) -> list[object]:
+        """The places that labels of the grid keep clear of."""
+        area, found = self.rect(), []
+        if "scale" in self.shown:
+            found.append(overlays.scale_bar_box(area))
+        if "compass" in self.shown and self._orientation is not None:
+            found.append(overlays.compass_box(area))
+        if "colours" in self.shown:
+            found.append(colour_bar_box(area))
+        return found
 
     # mouse and keys -----------------------------------------------------------------------------------------------
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Start a drag or a click."""
-        if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
-            self._drag = self._pressed = event.position()
+    def candidate_at(self, point: QPointF) -> int | None:
+        """The id of the candidate whose circle is nearest to a point of the widget, if it is within the circle."""
+        return self.circles.at(point, self._view) if self.shows("candidates") else None
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Pan while a button is down, else look what is under the cursor."""
-        point = event.position()
-        if self._drag is not None and self.mosaic is not None:
-            moved = point - self._drag
-            if (point - (self._pressed or point)).manhattanLength() > _CLICK_POINTS or not self._pressed:
-                self._pressed = None
-                self._drag = point
-                self.setCursor(Qt.CursorShape.ClosedHandCursor)
-                self.set_view(self._view.moved(moved.x(), moved.y(), self.mosaic.shape))
-            return
-        self._hover(point)
+    def clicked_at(self, point: QPointF) -> None:
+        """Select what was clicked."""
+        found = self.candidate_at(point)
+        if found is not None:
+            self.candidate_clicked.emit(found)
 
-    def _hover(self, point: QPointF) -> None:
+    def hover_at(self, point: QPointF) -> None:
+        """Look what is under the cursor."""
         if self._reader is None:
             return
-        x, y = self._view.pixel(point)
-        self.hovered.emit(x, y)
-        self._reader.probe(x, y)
+        self._reader.probe(*self._view.pixel(point), self.frame)
         found = self.candidate_at(point)
         if found != self._under_cursor:
             self._under_cursor = found
@@ -417,48 +381,46 @@ class MosaicCanvas(QWidget):
             elif self.describe is not None:
                 QToolTip.showText(self.mapToGlobal(point.toPoint()), self.describe(found), self)
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin to measure, where that is on; else as ever."""
+        if self.measuring and event.button() == Qt.MouseButton.LeftButton and self.mosaic is not None:
+            self.ruler.begin(*self._view.pixel(event.position()))
+            self.update()
+        else:
+            super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Draw the line that measures; else as ever."""
+        if self.measuring and event.buttons() & Qt.MouseButton.LeftButton and self.ruler.start is not None:
+            self.ruler.end = self._view.pixel(event.position())
+            self.update()
+        else:
+            super().mouseMoveEvent(event)
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End a drag, or select what was clicked."""
-        if self._pressed is not None and event.button() == Qt.MouseButton.LeftButton:
-            found = self.candidate_at(event.position())
-            if found is not None:
-                self.candidate_clicked.emit(found)
-        self._drag = self._pressed = None
-        self.setCursor(Qt.CursorShape.CrossCursor)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Show the whole mosaic."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.fit()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom about the cursor."""
-        self.zoom_by(1.0015 ** event.angleDelta().y(), event.position())
-        event.accept()
+        """Tell what was measured; else as ever."""
+        super().mouseReleaseEvent(event)
+        if self.measuring and event.button() == Qt.MouseButton.LeftButton and self.mosaic is not None:
+            self.measured.emit(self.ruler.text(self.mosaic))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Ctrl and an arrow key pan."""
-        steps = {
-            Qt.Key.Key_Left: (1, 0),
-            Qt.Key.Key_Right: (-1, 0),
-            Qt.Key.Key_Up: (0, 1),
-            Qt.Key.Key_Down: (0, -1),
-        }
-        step = steps.get(Qt.Key(event.key()))
-        if step and self.mosaic is not None and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            dx, dy = step[0] * self.width() / 4, step[1] * self.height() / 4
-            self.set_view(self._view.moved(dx, dy, self.mosaic.shape))
+        """Escape ends measuring."""
+        if event.key() == Qt.Key.Key_Escape and self.measuring:
+            self.set_measuring(False)
         else:
             super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer what can be done here."""
+        if self.mosaic is not None:
+            self.menu_wanted.emit(event.globalPos(), *self._view.pixel(QPointF(event.pos())))
 
     def leaveEvent(self, event: QEvent) -> None:
         """Nothing is under the cursor any more."""
         self._under_cursor = None
         self.probed.emit(None)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the centre, or the whole in view if that is what was shown."""
-        if self._fitted:
-            self.fit()
-        else:
-            self._look(replace(self._view, width=self.width(), height=self.height()))
+
+def _data_mask(overview: Overview) -> FloatArray:
+    """The overview's pixels with data as 1, the others as NaN."""
+    return np.where(overview.codes > 0, np.float32(1), np.float32(np.nan))

@@ -24,6 +24,16 @@ def in_degrees(ra: float, dec: float) -> str:
     return f"{ra:.5f}° {dec:+.5f}°"
 
 
+def galactic(longitude: float, latitude: float) -> str:
+    """``l 236.82115° b +42.13023°`` for Galactic degrees."""
+    return f"l {longitude:.5f}° b {latitude:+.5f}°"
+
+
+def region(ra: float, dec: float, radius: float = 3.0) -> str:
+    """A circle of ``radius`` arcsec around ICRS degrees, as a line of a DS9 region file."""
+    return f'icrs;circle({ra:.7f},{dec:.7f},{radius:g}")'
+
+
 def number(value: float) -> str:
     """Four significant digits, in powers of ten where needed; a dash for NaN."""
     if not math.isfinite(value):

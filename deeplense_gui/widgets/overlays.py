@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from deeplense_gui import style
 from deeplense_gui.widgets.coordinates import angle, nice_length
-from deeplense_gui.widgets.tiles import Orientation
+from engine.images.grid import Orientation
 
 _INK = QColor("#f2f5fa")
 _RIM = QColor(0, 0, 0, 170)
 _MARGIN = 14
+_BAR = 150.0
+_ARM = 34.0
+_ROUND = Qt.PenJoinStyle.RoundJoin
 
 
-def _twice(painter: QPainter, lines: list[tuple[QPointF, QPointF]], colour: QColor = _INK, width: float = 1.6) -> None:
+def draw_lines(
+    painter: QPainter, lines: list[tuple[QPointF, QPointF]], colour: QColor = _INK, width: float = 1.6
+) -> None:
     """Lines with a dark rim."""
     for pen_colour, pen_width in ((_RIM, width + 2.4), (colour, width)):
         painter.setPen(QPen(pen_colour, pen_width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
@@ -27,22 +33,53 @@ def _twice(painter: QPainter, lines: list[tuple[QPointF, QPointF]], colour: QCol
 def draw_text(
     painter: QPainter, box: QRectF, text: str, flags: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignCenter
 ) -> None:
-    """Text with a dark shadow."""
-    for colour, shift in ((_RIM, 1.0), (_INK, 0.0)):
-        painter.setPen(colour)
-        painter.drawText(box.translated(shift, shift), int(flags | Qt.TextFlag.TextDontClip), text)
+    """Text with a dark rim all around, readable on a bright sky too."""
+    font = painter.font()
+    outline, width, metrics = _letters(text, font.pointSizeF(), font.bold())
+    left = box.left()
+    if flags & Qt.AlignmentFlag.AlignRight:
+        left = box.right() - width
+    elif not flags & Qt.AlignmentFlag.AlignLeft:
+        left = box.center().x() - width / 2
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(left, box.center().y() + metrics)
+    painter.strokePath(outline, QPen(_RIM, 3.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, _ROUND))
+    painter.fillPath(outline, _INK)
+    painter.restore()
+
+
+@lru_cache(maxsize=512)
+def _letters(text: str, points: float, bold: bool) -> tuple[QPainterPath, float, float]:
+    """The outline of a text from its baseline on, its width, and how far the baseline is below its middle."""
+    font = style.font(points=points, bold=bold)
+    metrics = QFontMetricsF(font)
+    outline = QPainterPath()
+    outline.addText(0, 0, font, text)
+    return outline, metrics.horizontalAdvance(text), (metrics.ascent() - metrics.descent()) / 2
+
+
+def scale_bar_box(area: QRect) -> QRectF:
+    """The place of the scale bar: bottom left."""
+    return QRectF(area.left(), area.bottom() - 46, min(_BAR, area.width() / 3) + 2 * _MARGIN, 46)
+
+
+def compass_box(area: QRect) -> QRectF:
+    """The place of the compass: bottom right."""
+    side = 2 * (_ARM + 16) * 0.72 + 2 * _MARGIN
+    return QRectF(area.right() - side, area.bottom() - side, side, side)
 
 
 def draw_bar(painter: QPainter, start: QPointF, end: QPointF, text: str) -> None:
     """A horizontal bar with its length above it."""
     ends = [(QPointF(at.x(), at.y() - 4), QPointF(at.x(), at.y() + 4)) for at in (start, end)]
-    _twice(painter, [(start, end), *ends])
+    draw_lines(painter, [(start, end), *ends])
     painter.setFont(style.font(points=9, bold=True))
     draw_text(painter, QRectF(start.x(), start.y() - 24, max(end.x() - start.x(), 40), 18), text)
 
 
 def draw_scale_bar(
-    painter: QPainter, area: QRect, pixel_scale: float | None, zoom: float, *, widest: float = 150
+    painter: QPainter, area: QRect, pixel_scale: float | None, zoom: float, *, widest: float = _BAR
 ) -> None:
     """A round length at the bottom left: an angle, or pixels without a pixel scale; ``zoom`` is points to a pixel."""
     widest = min(widest, area.width() / 3)
@@ -53,7 +90,7 @@ def draw_scale_bar(
     draw_bar(painter, start, start + QPointF(length / per_point, 0), text)
 
 
-def draw_compass(painter: QPainter, area: QRect, orientation: Orientation, *, length: float = 34) -> None:
+def draw_compass(painter: QPainter, area: QRect, orientation: Orientation, *, length: float = _ARM) -> None:
     """Arrows to north and east at the bottom right, as the sky lies on the mosaic (y up)."""
     arms = {"N": orientation.north, "E": orientation.east}
     reach = length + 16
@@ -65,17 +102,17 @@ def draw_compass(painter: QPainter, area: QRect, orientation: Orientation, *, le
         tip = centre + QPointF(x, -y) * length
         heading = math.atan2(-y, x)
         barbs = [(tip, tip - QPointF(math.cos(heading + turn), math.sin(heading + turn)) * 7) for turn in (0.45, -0.45)]
-        _twice(painter, [(centre, tip), *barbs])
+        draw_lines(painter, [(centre, tip), *barbs])
         box = QRectF(0, 0, 20, 20)
         box.moveCenter(centre + QPointF(x, -y) * (length + 10))
         draw_text(painter, box, name)
 
 
-def draw_badge(painter: QPainter, area: QRect, text: str) -> None:
-    """A notice at the top left."""
+def draw_badge(painter: QPainter, area: QRect, text: str, *, row: int = 0) -> None:
+    """A notice at the top left; ``row`` counts those above it."""
     painter.setFont(style.font(points=9, bold=True))
     width = painter.fontMetrics().horizontalAdvance(text) + 18
-    box = QRectF(area.left() + _MARGIN - 4, area.top() + _MARGIN - 4, width, 24)
+    box = QRectF(area.left() + _MARGIN - 4, area.top() + _MARGIN - 4 + 28 * row, width, 24)
     painter.setPen(QPen(QColor(style.theme().warning), 1))
     painter.setBrush(QColor(8, 10, 14, 215))
     painter.drawRoundedRect(box, 5, 5)
@@ -95,11 +132,11 @@ def draw_selection(painter: QPainter, point: QPointF, radius: float) -> None:
         (point + QPointF(x, y) * ring, point + QPointF(x, y) * (ring + 8))
         for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))
     ]
-    _twice(painter, ticks, width=2.0)
+    draw_lines(painter, ticks, width=2.0)
 
 
 def draw_crosshair(painter: QPainter, point: QPointF, gap: float, reach: float) -> None:
     """Four thin lines that leave the middle free."""
     arms = ((1, 0), (-1, 0), (0, 1), (0, -1))
     lines = [(point + QPointF(x, y) * gap, point + QPointF(x, y) * reach) for x, y in arms]
-    _twice(painter, lines, QColor("#5aa9ff"), 1.2)
+    draw_lines(painter, lines, QColor("#5aa9ff"), 1.2)

@@ -7,6 +7,7 @@ for any star. Each stretch is then a table over the codes, so that a new one cos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from engine.images import scaling
 from engine.types import FloatArray
 
 LIMITS = ("99.9", "99.5", "99", "98", "95", "min-max", "custom")
+LUPTON = "Lupton"
+PRESETS = {"standard": ((1.0, 1.0, 1.0), 1.0), "bluer": ((0.7, 1.0, 1.5), 1.0), "brighter": ((1.0, 1.0, 1.0), 4.0)}
+"""Gains of red, green and blue, and how many times brighter the faint light is shown, for Lupton colours."""
 CodeArray = NDArray[np.uint16]
 
 _CODES = 65536
@@ -30,15 +34,23 @@ class Stretch:
 
     ``limits`` is one of LIMITS; ``low`` and ``high`` are pixel values, used when it is "custom". ``softening`` in
     0..1 lifts the faint (asinh and log). ``bands`` are the indices shown: one, or three for red, green and blue.
+
+    Three bands may also be shown with the kind LUPTON, fixed for a survey: ``Q`` is the contrast between faint and
+    bright, ``alpha`` the slope at the faint end, ``preset`` one of PRESETS, and ``noise`` what one unit of each band
+    is, by index of the band; where it is not given, the noise of the mosaic.
     """
 
-    kind: scaling.Kind = "asinh"
+    kind: scaling.Kind | Literal["Lupton"] = "asinh"
     limits: str = "99.5"
     low: float = 0.0
     high: float = 1.0
     softening: float = 0.5
     colour_map: str = "gray"
     bands: tuple[int, ...] = (0,)
+    Q: float = 8.0
+    alpha: float = 0.06
+    preset: str = "standard"
+    noise: tuple[float, ...] = ()
 
     @property
     def is_colour(self) -> bool:
@@ -49,6 +61,11 @@ class Stretch:
     def can_soften(self) -> bool:
         """Whether softening does anything with this kind."""
         return self.kind in ("asinh", "log")
+
+    @property
+    def is_lupton(self) -> bool:
+        """Whether the colours are fixed rather than made from the limits."""
+        return self.is_colour and self.kind == LUPTON
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +113,11 @@ class Coder:
             high = float(self.sample[round((1 - tail) * last)])
         return low, high if high > low else low + self.noise
 
+    def brightness(self, values: NDArray[np.floating], stretch: Stretch) -> FloatArray:
+        """How bright values of this band are shown by itself, 0..1; 0 for NaN."""
+        kind = "asinh" if stretch.kind == LUPTON else stretch.kind
+        return scaling.stretch(values, kind, self.limits(stretch), softening=stretch.softening)
+
 
 class Painter:
     """Turns codes into colours for one stretch; cheap to make anew when the stretch changes."""
@@ -104,12 +126,15 @@ class Painter:
         self.stretch = stretch
         self._no_data = packed_colour(no_data)
         shown = [coders[band] for band in stretch.bands]
-        self._tables = self._colour_tables(shown) if stretch.is_colour else [self._table(shown[0])]
+        if stretch.is_lupton:
+            self._tables: list[NDArray[Any]] = self._lupton_tables(shown)
+        else:
+            self._tables = self._colour_tables(shown) if stretch.is_colour else [self._table(shown[0])]
 
     def _table(self, coder: Coder) -> NDArray[np.uint32]:
         """The colour of each code of a single band."""
         stretch = self.stretch
-        bright = scaling.stretch(coder.values(), stretch.kind, coder.limits(stretch), softening=stretch.softening)
+        bright = coder.brightness(coder.values(), stretch)
         colours: NDArray[np.uint32] = pack(ramp(stretch.colour_map))[np.rint(bright * 255).astype(np.intp)]
         colours[0] = self._no_data
         return colours
@@ -124,6 +149,17 @@ class Painter:
         tables = [(coder.values() - low) / (high - low) for coder, (low, high) in zip(coders, ends, strict=True)]
         return [np.clip(np.nan_to_num(table), 0, 1e4).astype(np.float32) for table in tables]
 
+    def _lupton_tables(self, coders: list[Coder]) -> list[FloatArray]:
+        """Each band above its sky less half its noise, in the units of the survey and with the preset's gain."""
+        stretch = self.stretch
+        gains = PRESETS[stretch.preset][0]
+        tables = []
+        for band, coder, gain in zip(stretch.bands, coders, gains, strict=True):
+            unit = stretch.noise[band] if band < len(stretch.noise) else coder.noise
+            table = (coder.values() - coder.centre) / unit * gain + 0.5 * coder.noise / unit
+            tables.append(np.clip(np.nan_to_num(table), -1e4, 1e6).astype(np.float32))
+        return tables
+
     def paint(self, codes: list[CodeArray]) -> Packed:
         """Pixels of the codes (y, x) of each shown band, turned over: the first row is the top of the sky."""
         flipped = [plane[::-1] for plane in codes]
@@ -135,10 +171,9 @@ class Painter:
     def _colour(self, codes: list[CodeArray]) -> Packed:
         """Colours after Lupton et al. (2004, PASP 116, 133): the stretch acts on the mean, ratios of bands stay."""
         planes = np.stack([table.take(plane) for table, plane in zip(self._tables, codes, strict=True)])
-        mean = planes.mean(axis=0)
-        bright = scaling.stretch(mean, self.stretch.kind, (0.0, 1.0), softening=self.stretch.softening)
-        gain = bright / np.maximum(mean, np.float32(1e-6))
-        planes *= np.float32(255) * gain
+        mean = np.maximum(planes.mean(axis=0), np.float32(1e-6))
+        planes *= np.float32(255) * self._bright(mean) / mean
+        np.maximum(planes, 0, out=planes)
         peak = planes.max(axis=0)
         planes *= np.float32(255) / np.maximum(peak, np.float32(255))
         parts = planes.astype(np.uint32)
@@ -146,3 +181,14 @@ class Painter:
         missing = (codes[0] == 0) | (codes[1] == 0) | (codes[2] == 0)
         packed[missing] = self._no_data
         return packed
+
+    def _bright(self, mean: FloatArray) -> FloatArray:
+        """How bright a mean of three bands is shown; beyond 1 colours keep their hue."""
+        stretch = self.stretch
+        if stretch.is_lupton:
+            contrast = np.float32(stretch.Q)
+            alpha = np.float32(stretch.alpha * PRESETS[stretch.preset][1])
+            bright: FloatArray = np.arcsinh(alpha * contrast * mean) / contrast
+            return bright
+        kind = "asinh" if stretch.kind == LUPTON else stretch.kind
+        return scaling.stretch(mean, kind, (0.0, 1.0), softening=stretch.softening)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSettings, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QDoubleValidator, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QSlider, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
 
+from deeplense_gui.widgets.colour_choice import ColourChoice
 from deeplense_gui.widgets.colours import COLOUR_MAPS
-from deeplense_gui.widgets.stretch import LIMITS, Stretch
+from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Stretch
 from engine.images.scaling import KINDS
 from engine.images.wavelengths import wavelength
+from engine.types import Mosaic
 
 _COLOUR = "colour"
+_ALIKE = 4.0  # times by which the noise of one survey's mosaics may differ
 
 
 def colour_bands(bands: Sequence[str]) -> tuple[int, ...]:
@@ -30,7 +34,11 @@ def colour_bands(bands: Sequence[str]) -> tuple[int, ...]:
 
 
 class StretchBar(QFrame):
-    """Emits ``changed(Stretch)`` as soon as a control moves; ``set_bands`` says what there is to choose from."""
+    """Emits ``changed(Stretch)`` as soon as a control moves; ``set_mosaic`` says what there is to choose from.
+
+    Stretch and limits are remembered for all mosaics; the bands and the Lupton colours for each survey, which is told
+    by its bands, pixel scale and units.
+    """
 
     changed = Signal(object)
 
@@ -39,12 +47,20 @@ class StretchBar(QFrame):
         self.setProperty("role", "bar")
         self._settings = settings or QSettings("DeepLense", "DeepLense GUI")
         self._bands: tuple[str, ...] = ()
-        self._sample_limits: tuple[float, float] | None = None
+        self._survey = ""
+        self._noise: tuple[float, ...] = ()
+        self._coders: Mapping[int, Coder] = {}
+        self._kinds = {True: LUPTON, False: "asinh"}  # in colour, and of a single band
         self.view = self._combo("Band", (), "Which band is shown, or three of them in colour")
-        self.channels = [
-            self._combo(name, (), f"The band shown as {name.lower()}") for name in ("Red", "Green", "Blue")
-        ]
+        self.colours = ColourChoice(self)
+        self.colours_button = QToolButton()
+        self.colours_button.setText("Colours…")
+        self.colours_button.setToolTip("Which bands are red, green and blue, contrast and slope")
+        self.colours_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.kind = self._combo("Stretch", KINDS, "How brightness goes with pixel values")
+        self.preset = self._combo(
+            "Colours", tuple(PRESETS), "Standard, the blue lifted (arcs are often blue), or the faint light lifted"
+        )
         self.limits = self._combo(
             "Limits", (), "Share of pixels between the darkest and the brightest value, or values of your own"
         )
@@ -60,12 +76,15 @@ class StretchBar(QFrame):
         self._labels: list[QLabel] = []
         self._lay_out()
         self._restore()
-        for combo in (self.view, *self.channels, self.kind, self.limits, self.colour_map):
+        for combo in (self.view, self.kind, self.preset, self.limits, self.colour_map):
             combo.activated.connect(self._choose)
         for field in (self.low, self.high):
             field.editingFinished.connect(self._choose)
             field.returnPressed.connect(field.clearFocus)  # letters grade again
         self.softening.valueChanged.connect(self._choose)
+        self.colours_button.clicked.connect(lambda: self.colours.show_below(self.colours_button))
+        self.colours.changed.connect(self._choose)
+        self.colours.measure_wanted.connect(self._measure)
 
     def _combo(self, name: str, items: Sequence[str], tip: str) -> QComboBox:
         combo = QComboBox()
@@ -89,8 +108,8 @@ class StretchBar(QFrame):
         self.row.setContentsMargins(8, 4, 8, 4)
         self.row.setSpacing(6)
         for text, widgets in (
-            ("&Band", [self.view, *self.channels]),
-            ("&Stretch", [self.kind]),
+            ("&Band", [self.view]),
+            ("&Stretch", [self.kind, self.preset, self.colours_button]),
             ("&Limits", [self.limits, self.low, self.high]),
             ("&Faint", [self.softening]),
             ("", [self.colour_map]),
@@ -127,60 +146,135 @@ class StretchBar(QFrame):
     def stretch(self) -> Stretch:
         """What is chosen."""
         return Stretch(
-            kind=KINDS[max(self.kind.currentIndex(), 0)],
+            kind=self.kind.currentText() or "asinh",  # type: ignore[arg-type]
             limits=str(self.limits.currentData()),
             low=_to_float(self.low.text(), 0.0),
             high=_to_float(self.high.text(), 1.0),
             softening=self.softening.value() / 100,
             colour_map=self.colour_map.currentText(),
             bands=self._chosen_bands(),
+            Q=self.colours.contrast.value(),
+            alpha=self.colours.slope.value(),
+            preset=self.preset.currentText(),
+            noise=self._noise,
         )
 
-    def _chosen_bands(self) -> tuple[int, ...]:
-        if self.view.currentData() == _COLOUR:
-            return tuple(max(combo.currentIndex(), 0) for combo in self.channels)
-        return (int(self.view.currentData() or 0),)
+    @property
+    def _in_colour(self) -> bool:
+        return bool(self.view.currentData() == _COLOUR)
 
-    def set_bands(self, bands: Sequence[str]) -> None:
-        """Offer the bands of a mosaic; in colour where there are three, unless a band was chosen before."""
-        self._bands = tuple(bands)
-        wanted = str(self._settings.value("stretch/band", ""))
-        colour = colour_bands(bands)
-        blockers = [QSignalBlocker(combo) for combo in (self.view, *self.channels)]
+    def _chosen_bands(self) -> tuple[int, ...]:
+        return self.colours.bands() if self._in_colour else (int(self.view.currentData() or 0),)
+
+    def set_mosaic(self, mosaic: Mosaic) -> None:
+        """Offer the bands of a mosaic as they were last shown for its survey; at first in colour if it has three."""
+        scale = f"{mosaic.pixel_scale:.3g}" if mosaic.pixel_scale else ""
+        self._survey = "-".join([*mosaic.bands, scale, *dict.fromkeys(mosaic.units)]).replace("/", "|")
+        self._bands, self._coders = mosaic.bands, {}
+        stored, usual = self._stored_survey(), Stretch()
+        default = colour_bands(mosaic.bands)
+        chosen = [mosaic.bands.index(name) for name in stored.get("rgb", ()) if name in mosaic.bands]
+        self.colours.set_bands(mosaic.bands, chosen if len(chosen) == 3 else default or (0, 0, 0))
+        self.colours.set_numbers(stored.get("Q", usual.Q), stored.get("alpha", usual.alpha))
+        noise = stored.get("noise", ())
+        self._noise = tuple(noise) if len(noise) == len(mosaic.bands) else ()
+        blockers = [QSignalBlocker(self.view), QSignalBlocker(self.preset)]
         self.view.clear()
-        if colour:
+        if default:
             self.view.addItem("Colour", _COLOUR)
-        for index, band in enumerate(bands):
+        for index, band in enumerate(mosaic.bands):
             self.view.addItem(band, index)
-        if wanted in bands:
-            self.view.setCurrentText(wanted)
-        for combo, index in zip(self.channels, colour or (0, 0, 0), strict=True):
-            combo.clear()
-            combo.addItems(list(bands))
-            combo.setCurrentIndex(index)
+        if stored.get("band") in mosaic.bands:
+            self.view.setCurrentText(stored["band"])
+        self.preset.setCurrentText(stored.get("preset", "standard"))
         del blockers
+        self._offer_kinds()
         self._show_applicable()
         self.changed.emit(self.stretch())
 
-    def show_limits(self, low: float, high: float) -> None:
-        """Tell which values the limits come to, so that choosing "custom" starts from there."""
-        self._sample_limits = (low, high)
-        if self.limits.currentData() != "custom":
+    def step_band(self, by: int) -> None:
+        """Show the next band, or the one before; in colour counts as one of them."""
+        count = self.view.count()
+        if count > 1:
+            self.view.setCurrentIndex((self.view.currentIndex() + by) % count)
+            self._choose()
+
+    def blink(self) -> None:
+        """Show the next single band, without remembering it."""
+        first = 1 if self.view.findData(_COLOUR) >= 0 else 0
+        count = self.view.count() - first
+        if count > 1:
+            self.view.setCurrentIndex(first + (self.view.currentIndex() - first + 1) % count)
+            self._offer_kinds()
+            self._show_applicable()
+            self.changed.emit(self.stretch())
+
+    def show_view(self, index: int) -> None:
+        """Show one of the choices of ``view``: colour or a band."""
+        if 0 <= index < self.view.count():
+            self.view.setCurrentIndex(index)
+            self._choose()
+
+    def show_limits(self, coders: Mapping[int, Coder]) -> None:
+        """Tell the scales of the bands: "custom" limits start from theirs, and the survey's units come from them."""
+        self._coders = coders
+        stretch = self.stretch()
+        coder = coders.get(stretch.bands[0])
+        if coder is not None and self.limits.currentData() != "custom":
+            low, high = coder.limits(stretch)
             self.low.setText(f"{low:.5g}")
             self.high.setText(f"{high:.5g}")
             self.limits.setToolTip(f"Shown from {low:.4g} to {high:.4g}")
+        if stretch.is_lupton and not self._noise_fits(stretch.bands):
+            self._measure()
+        self.colours.show_units(self._bands, self._noise)
+
+    def _noise_fits(self, bands: Sequence[int]) -> bool:
+        """Whether the units that are kept for the survey can be those of this mosaic: else they are measured anew."""
+        if not self._noise:
+            return False
+        ratios = [self._coders[band].noise / self._noise[band] for band in bands if band in self._coders]
+        return all(1 / _ALIKE < ratio < _ALIKE for ratio in ratios)
+
+    def _measure(self) -> None:
+        """Take the noise of this mosaic for the units of its survey."""
+        stretch = self.stretch()
+        known = [self._coders[band].noise for band in stretch.bands if band in self._coders]
+        if len(known) == len(stretch.bands):
+            others = sum(known) / len(known)
+            count = len(self._bands)
+            self._noise = tuple(self._coders[k].noise if k in self._coders else others for k in range(count))
+            self._remember()
+            self.colours.show_units(self._bands, self._noise)
+            self.changed.emit(self.stretch())
 
     def _choose(self) -> None:
+        if self.kind.currentText():
+            self._kinds[self.kind.findText(LUPTON) >= 0] = self.kind.currentText()
+        self._offer_kinds()
         self._show_applicable()
         self._remember()
         self.changed.emit(self.stretch())
 
+    def _offer_kinds(self) -> None:
+        """Lupton's colours are there for three bands; each of the two has the stretch that was last chosen for it."""
+        offered = self.kind.findText(LUPTON) >= 0
+        blocker = QSignalBlocker(self.kind)
+        if self._in_colour and not offered:
+            self.kind.insertItem(0, LUPTON)
+        elif not self._in_colour and offered:
+            self.kind.removeItem(self.kind.findText(LUPTON))
+        self.kind.setCurrentText(self._kinds[self._in_colour])
+        del blocker
+
     def _show_applicable(self) -> None:
         stretch = self.stretch()
-        for combo in self.channels:
-            combo.setVisible(stretch.is_colour and len(self._bands) > 3)
+        self.colours_button.setVisible(stretch.is_colour)
+        self.preset.setVisible(stretch.is_lupton)
+        self.limits.setVisible(not stretch.is_lupton)
+        self.softening.setVisible(not stretch.is_lupton)
         for field in (self.low, self.high):
-            field.setVisible(stretch.limits == "custom")
+            field.setVisible(stretch.limits == "custom" and not stretch.is_lupton)
         self.view.setEnabled(self.view.count() > 1)
         self.colour_map.setVisible(not stretch.is_colour)
         self.softening.setEnabled(stretch.can_soften)
@@ -188,17 +282,33 @@ class StretchBar(QFrame):
 
     # settings -----------------------------------------------------------------------------------------------------
 
+    def _stored_survey(self) -> dict[str, Any]:
+        try:
+            stored = json.loads(str(self._settings.value(f"survey/{self._survey}", "{}")))
+        except json.JSONDecodeError:  # edited by hand
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
     def _remember(self) -> None:
         stretch = self.stretch()
-        band = "" if self.view.currentData() == _COLOUR else self.view.currentText()
         for name, value in (
-            ("kind", stretch.kind),
+            ("kind", self._kinds[False]),
+            ("colour_kind", self._kinds[True]),
             ("limits", stretch.limits if stretch.limits != "custom" else "99.5"),
             ("softening", self.softening.value()),
             ("colour_map", stretch.colour_map),
-            ("band", band),
         ):
             self._settings.setValue(f"stretch/{name}", value)
+        if self._bands:
+            survey = {
+                "band": "" if self._in_colour else self.view.currentText(),
+                "rgb": [self._bands[k] for k in self.colours.bands()],
+                "Q": stretch.Q,
+                "alpha": stretch.alpha,
+                "preset": stretch.preset,
+                "noise": list(self._noise),
+            }
+            self._settings.setValue(f"survey/{self._survey}", json.dumps(survey))
 
     def _restore(self) -> None:
         default = Stretch()
@@ -206,7 +316,12 @@ class StretchBar(QFrame):
         def stored(name: str, otherwise: Any) -> str:
             return str(self._settings.value(f"stretch/{name}", otherwise))
 
-        self.kind.setCurrentText(stored("kind", default.kind))
+        kinds = {True: stored("colour_kind", LUPTON), False: stored("kind", default.kind)}
+        self._kinds = {
+            True: kinds[True] if kinds[True] in (*KINDS, LUPTON) else LUPTON,
+            False: kinds[False] if kinds[False] in KINDS else default.kind,
+        }
+        self.kind.setCurrentText(self._kinds[False])
         self.limits.setCurrentIndex(max(self.limits.findData(stored("limits", default.limits)), 0))
         self.softening.setValue(int(float(stored("softening", default.softening * 100))))
         self.colour_map.setCurrentText(stored("colour_map", default.colour_map))

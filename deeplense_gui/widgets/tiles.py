@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +14,16 @@ from PySide6.QtGui import QImage
 
 from deeplense_gui.widgets.stretch import CodeArray, Coder, Painter
 from engine.errors import EngineError
-from engine.images.pyramid import Pyramid
-from engine.types import Mosaic
+from engine.images.positions import Frame, to_frame
+from engine.types import Mosaic, Step
 
 Key = tuple[int, int, int, int]  # level, row, column, band
 Place = tuple[int, int, int]  # level, row, column
+Task = tuple[Any, Callable[[], object]]  # what it is, for the record of what cannot be read, and how it is done
 
 _PATIENCE = 2.0  # seconds
 _OVERVIEW = 768  # pixels of the longer side of the first, decimated view
+_COARSE = 3  # levels from here on are built all at once
 _TILE = 256  # small, so that a frame colours as many as it has time for
 _FLOAT_BYTES = 48 * 2**20
 _CODE_BYTES = 96 * 2**20
@@ -41,48 +42,50 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """What is under the cursor: ICRS degrees (NaN without a WCS) and the value in each band (NaN off the image)."""
+    """What is under the cursor: ICRS degrees, longitude and latitude of the frame that is shown, values of the bands.
+
+    Positions are NaN without a WCS, values off the image.
+    """
 
     x: float
     y: float
     ra: float
     dec: float
+    longitude: float
+    latitude: float
     values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Orientation:
-    """Unit vectors (x, y) in pixels to the north and to the east at a place of the mosaic."""
-
-    north: tuple[float, float]
-    east: tuple[float, float]
 
 
 class TileReader(QObject):
     """Reads a mosaic in a thread that lives as long as there is something to read.
 
-    Only the latest wishes count: ``want`` and ``probe`` replace what was asked before. Probes come first, then the
-    overview of a band, then its tiles.
+    Only the latest wishes count: ``want`` replaces the tiles asked for before, ``ask`` a question of the same kind.
+    Questions come first (what is under the cursor, where is north), then the overview of a band, then its tiles, then
+    questions that can wait (contours). ``answered(kind, answer)`` follows a question. In between, the coarse levels of
+    the bands in use are built, a moment at a time; a coarse tile waits for them rather than read all pixels below it.
     """
 
     overview_read = Signal(object)
     tile_read = Signal(object, object)
-    probed = Signal(object)
-    oriented = Signal(object)
+    answered = Signal(str, object)
     failed = Signal(str)
 
     def __init__(self, mosaic: Mosaic) -> None:
         super().__init__()  # no parent: the thread's reference keeps it alive while it reads
         self.mosaic = mosaic
+        from engine.images.pyramid import Pyramid  # imports astropy: the window starts without it
+
         self.pyramid = Pyramid(mosaic, tile_size=_TILE, cache_bytes=_FLOAT_BYTES)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = False
         self._wanted: list[Key] = []
         self._bands: tuple[int, ...] = ()
-        self._probe: tuple[float, float] | None = None
-        self._orient: tuple[float, float] | None = None
+        self._questions: dict[str, Callable[[], object]] = {}
+        self._later: dict[str, Callable[[], object]] = {}
         self._coders: dict[int, Coder] = {}
+        self._built: set[int] = set()
+        self._builder: tuple[int, Generator[Step, None, None]] | None = None
         self._unreadable: set[Any] = set()
 
     def want(self, bands: tuple[int, ...], keys: Iterable[Key]) -> None:
@@ -92,17 +95,18 @@ class TileReader(QObject):
             self._wanted = [key for key in keys if key not in self._unreadable]
             self._wake()
 
-    def probe(self, x: float, y: float) -> None:
-        """Ask what is at a pixel position; ``probed`` follows unless another is asked first."""
+    def ask(self, kind: str, question: Callable[[], object], *, later: bool = False) -> None:
+        """Ask something that takes a moment; ``answered`` follows unless another of its kind is asked first.
+
+        ``later`` waits until all tiles are read.
+        """
         with self._lock:
-            self._probe = (x, y)
+            (self._later if later else self._questions)[kind] = question
             self._wake()
 
-    def orient(self, x: float, y: float) -> None:
-        """Ask where north and east are at a pixel position."""
-        with self._lock:
-            self._orient = (x, y)
-            self._wake()
+    def probe(self, x: float, y: float, frame: Frame = "icrs") -> None:
+        """Ask what is at a pixel position: a Probe, the answer of kind "probe"."""
+        self.ask("probe", lambda: self._read_probe(x, y, frame))
 
     def stop(self) -> None:
         """Read nothing more; what is being read is dropped."""
@@ -128,10 +132,46 @@ class TileReader(QObject):
             self._thread.start()
 
     def _has_work(self) -> bool:
-        return bool(self._probe or self._orient or self._wanted or self._missing_band() is not None)
+        wishes = self._questions or self._wanted or self._later
+        return bool(wishes) or self._missing_band() is not None or self._unbuilt() is not None
 
     def _missing_band(self) -> int | None:
         return next((b for b in self._bands if b not in self._coders and ("band", b) not in self._unreadable), None)
+
+    def _unbuilt(self) -> int | None:
+        """A band in use whose coarse levels are not built; None where the mosaic is too small to have any."""
+        if self.pyramid.levels <= _COARSE:
+            return None
+        return next((b for b in self._bands if b not in self._built and ("build", b) not in self._unreadable), None)
+
+    def _urgent(self) -> Task | None:
+        """A question or an overview, before any tile. Called with the lock held."""
+        if self._questions:
+            kind = next(iter(self._questions))
+            return kind, self._answer(kind, self._questions.pop(kind))
+        band = self._missing_band()
+        if band is not None:
+            return ("band", band), lambda: self._tell(self.overview_read, self._read_overview(band))
+        return None
+
+    def _patient(self, wanted: Sequence[Key]) -> Task | None:
+        """A tile that can be had now, else a moment of building, else a question that could wait."""
+        band = self._unbuilt()
+        at_hand = self.pyramid.at_hand
+        key = next((k for k in wanted if band is None or k[0] < _COARSE or at_hand(*k)), None)
+        with self._lock:
+            if key is not None:
+                self._wanted = [other for other in self._wanted if other != key]
+                return key, lambda: self._read_tile(key)
+            if band is not None:
+                return ("build", band), lambda: self._build(band)
+            if self._later:
+                kind = next(iter(self._later))
+                return kind, self._answer(kind, self._later.pop(kind))
+        return None
+
+    def _answer(self, kind: str, question: Callable[[], object]) -> Callable[[], object]:
+        return lambda: self._tell(self.answered, kind, question())
 
     def _work(self) -> None:
         """Runs in the thread: one wish after the other until none is left."""
@@ -139,31 +179,37 @@ class TileReader(QObject):
             with self._lock:
                 if self._stopped or not self._has_work():
                     self._thread = None
-                    return
-                probe, self._probe = self._probe, None
-                orient, self._orient = (None, self._orient) if probe else (self._orient, None)
-                band = self._missing_band()
-                key = self._wanted.pop(0) if not (probe or orient) and band is None else None
-            what: Any = probe or orient or (("band", band) if band is not None else key)
-            try:
-                if probe:
-                    self._tell(self.probed, self._read_probe(*probe))
-                elif orient:
-                    self._tell(self.oriented, self._read_orientation(*orient))
-                elif band is not None:
-                    self._tell(self.overview_read, self._read_overview(band))
-                elif key is not None:
-                    self._read_tile(key)
-            except (EngineError, OSError, ValueError) as error:
-                with self._lock:
-                    self._unreadable.add(what)
-                if not probe and not orient:
-                    self._tell(self.failed, f"{self.mosaic.name} cannot be read here: {error}")
+                    break
+                task, wanted = self._urgent(), list(self._wanted)
+            task = task or self._patient(wanted)
+            if task is not None:
+                self._do(*task)
+        if self._stopped and self._builder is not None:
+            self._builder[1].close()
+
+    def _do(self, what: Any, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (EngineError, OSError, ValueError) as error:
+            with self._lock:
+                self._unreadable.add(what)
+            if what != "probe":
+                self._tell(self.failed, f"{self.mosaic.name} cannot be read here: {error}")
+
+    def _build(self, band: int) -> None:
+        """Build the coarse levels of a band for a moment."""
+        if self._builder is not None and self._builder[0] != band:
+            self._builder[1].close()
+            self._builder = None
+        if self._builder is None:
+            self._builder = band, self.pyramid.build([band])
+        step = next(self._builder[1], None)
+        if step is None or band in step.items:
+            self._builder = None
+            self._built.add(band)
 
     def _read_overview(self, band: int) -> Overview:
-        ny, nx = self.mosaic.shape
-        step = max(1, math.ceil(max(ny, nx) / _OVERVIEW))
-        values = self.mosaic.read(0, ny, 0, nx, step=step, bands=(band,))[0]
+        values, step = self.pyramid.overview(band, _OVERVIEW)
         coder = Coder.of(values)
         self._coders[band] = coder
         return Overview(band, step, coder, coder.encode(values))
@@ -174,27 +220,13 @@ class TileReader(QObject):
         if coder is not None:
             self._tell(self.tile_read, key, coder.encode(self.pyramid.tile(level, row, column, band)))
 
-    def _read_probe(self, x: float, y: float) -> Probe:
-        ra, dec = self.mosaic.world(np.array([[x, y]]))[0]
+    def _read_probe(self, x: float, y: float, frame: Frame) -> Probe:
+        radec = self.mosaic.world(np.array([[x, y]]))
+        longitude, latitude = to_frame(radec, frame)[0] if np.isfinite(radec).all() else radec[0]
         column, row = round(x), round(y)
         values = self.mosaic.read(row, row + 1, column, column + 1)[:, 0, 0]
-        return Probe(x, y, float(ra), float(dec), tuple(float(value) for value in values))
-
-    def _read_orientation(self, x: float, y: float) -> Orientation | None:
-        mosaic = self.mosaic
-        ra, dec = mosaic.world(np.array([[x, y]]))[0]
-        if not math.isfinite(ra):
-            return None
-        step = 5 * (mosaic.pixel_scale or 1.0) / 3600
-        up = -step if dec + step > 90 else step
-        aside = [(ra + step / max(math.cos(math.radians(dec)), 1e-6)) % 360, dec]
-        here, north, east = mosaic.pixel(np.array([[ra, dec], [ra, dec + up], aside]))
-        to_north, to_east = (north - here) * np.sign(up), east - here
-        lengths = np.hypot(*to_north), np.hypot(*to_east)
-        if not all(math.isfinite(length) and length > 0 for length in lengths):
-            return None
-        (n_x, n_y), (e_x, e_y) = to_north / lengths[0], to_east / lengths[1]
-        return Orientation((float(n_x), float(n_y)), (float(e_x), float(e_y)))
+        place = (float(number) for number in (*radec[0], longitude, latitude))
+        return Probe(x, y, *place, tuple(float(value) for value in values))
 
 
 class TileCache:

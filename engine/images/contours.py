@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from contourpy import contour_generator
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from engine.images import scaling
-from engine.images.pyramid import Pyramid
 from engine.types import FloatArray, Positions
+
+if TYPE_CHECKING:  # the window starts without astropy, which the pyramid's planes import
+    from engine.images.pyramid import Pyramid
 
 _BLOCK = 256  # pixels traced in one call: the tracer holds the interpreter, and the window must not wait for it
 _SHORTEST = 8  # points; shorter closed curves are single peaks of the noise
@@ -88,6 +89,8 @@ def _assemble(
 
 def _smoothed(image: FloatArray, sigma: float) -> FloatArray:
     """A Gaussian mean of the pixels that have data, NaN where none was."""
+    from scipy.ndimage import gaussian_filter
+
     valid = np.isfinite(image)
     total = gaussian_filter(np.where(valid, image, np.float32(0)), sigma, mode="nearest")
     weight = gaussian_filter(valid.astype(np.float32), sigma, mode="nearest")
@@ -98,6 +101,8 @@ def _smoothed(image: FloatArray, sigma: float) -> FloatArray:
 
 def _trace(image: NDArray[np.float32], value: float) -> list[Positions]:
     """Curves at a value, block by block; (n, 2) pixels of the image."""
+    from contourpy import contour_generator
+
     ny, nx = image.shape
     paths: list[Positions] = []
     for y in range(0, max(ny - 1, 0), _BLOCK):

@@ -193,7 +193,8 @@ def read_hdu(path: Path, hdu: Hdu) -> Layer:
             scale = read_sky(shared, (ny, nx))[1]
     if len(squeezed) > 1:
         notes += (f"Only the first of {squeezed[0]} cubes is shown ({' x '.join(map(str, hdu.shape))})",)
-    return Layer(path, hdu.index, hdu.name, planes, bands, wcs, scale, notes)
+    unit = str(own.get("BUNIT", "")).strip()
+    return Layer(path, hdu.index, hdu.name, planes, bands, wcs, scale, notes, unit)
 
 
 def _named_band(hdu: Hdu) -> str:

@@ -139,7 +139,9 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
         planes = tuple(
             MappedPlane(path, offset=offset + index * size, dtype=stored, shape=shape) for index in range(count)
         )
-    return Layer(path, dataset.key, dataset.key, planes, _bands(values, count), wcs, scale, notes)
+    unit = values.get("bunit", "")
+    unit = unit.strip() if isinstance(unit, str) else ""
+    return Layer(path, dataset.key, dataset.key, planes, _bands(values, count), wcs, scale, notes, unit)
 
 
 def open_dataset(path: Path, key: int | str) -> tuple[Any, Section]:

@@ -130,6 +130,7 @@ def open_mosaic(
     elif scale > COARSE:
         notes.append(f'Pixels of {scale:.3g}" are coarser than the arcs of most lenses: few can be told here')
     notes += _check_data(files[0], planes, names)
+    units = tuple(layer.unit for layer in layers for _ in layer.planes)
     return Mosaic(
         id=_identity(layers),
         paths=tuple(files),
@@ -140,6 +141,7 @@ def open_mosaic(
         planes=planes,
         notes=tuple(dict.fromkeys(notes)),
         extension=_extension(layers),
+        units=units if any(units) else (),
     )
 
 

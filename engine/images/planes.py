@@ -40,6 +40,7 @@ class Layer:
     wcs: WCS | None = None
     pixel_scale: float | None = None
     notes: tuple[str, ...] = ()
+    unit: str = ""
 
 
 def identify(path: Path, *parts: object) -> str:

@@ -23,7 +23,7 @@ LEFT = Qt.MouseButton.LeftButton
 def mosaic(qtbot, vetting):
     """The mosaic's panel, painted."""
     panel = vetting.panels["mosaic"]
-    qtbot.waitUntil(lambda: panel.canvas._painter is not None and len(panel.canvas.markers) == 40, timeout=10_000)
+    qtbot.waitUntil(lambda: bool(panel.canvas.coders) and len(panel.canvas.markers) == 40, timeout=10_000)
     drawn(qtbot, panel.canvas)
     return panel
 
@@ -33,9 +33,7 @@ def drawn(qtbot, canvas) -> None:
 
     def complete() -> bool:
         canvas.grab()
-        level = canvas.view.level(canvas._reader.pyramid.levels, canvas.devicePixelRatioF())
-        places = canvas._places(level, canvas._reader)
-        return all(canvas._cache.codes(place, canvas.stretch.bands) is not None for place in places)
+        return canvas.is_complete
 
     qtbot.waitUntil(complete, timeout=10_000)
 
@@ -154,7 +152,7 @@ def test_circles_take_the_colour_of_the_grade(vetting, mosaic):
     mosaic._take_pending()
     picture = canvas.grab().toImage()
     wanted = QColor(GRADE_COLOURS["A"])
-    centre, radius = canvas.view.point(best.x, best.y), canvas._marker_radius(canvas.mosaic)
+    centre, radius = canvas.view.point(best.x, best.y), canvas.circles.radius(canvas.view)
 
     def near(angle: float) -> bool:
         for reach in np.arange(radius - 2, radius + 2.1, 0.5):
@@ -231,12 +229,12 @@ def test_a_crowd_of_unlikely_candidates_hides_no_pixels(mosaic):
     markers = mosaic.canvas.markers
     scores = np.full(1000, 0.01)
     scores[:30] = 0.9
-    markers.set(np.full((1000, 2), 200.0), np.arange(1000), [None] * 1000, scores)
+    mosaic.canvas.set_candidates(np.full((1000, 2), 200.0), np.arange(1000), [None] * 1000, scores)
     assert sorted(markers.ids[markers.worth_drawing(np.arange(1000))].tolist()) == list(range(30))
     assert len(markers.worth_drawing(np.arange(300))) == 300
     mosaic.canvas.fit()
     mosaic.canvas.grab()
-    assert len(mosaic.canvas._circles[2]) == 30
+    assert len(mosaic.canvas.circles.shown) == 30
 
 
 def test_nothing_is_left_of_a_closed_mosaic(vetting, mosaic):
