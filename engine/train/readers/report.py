@@ -112,6 +112,7 @@ def survey(files: Files, layout: str | None, more: int = 0) -> Generator[Step, N
             seen.append(Seen(entry, pixel_group(image), sketch(image), pixels.value, pixels.pixel_scale, image.shape))
         yield Step(done, (1 + more) * total, note=f"{done} of {total} images inspected")
     _check_any(files, found, report, seen)
+    yield Step(total, (1 + more) * total, note="looking for copies")
     tally.close()
     _say_copies(report, seen)
     _say_truth(report, seen, LAYOUTS[name])
