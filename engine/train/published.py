@@ -73,7 +73,6 @@ def given_parts(
     for name, members in parts.items():
         absent = np.setdiff1d(label, label[members])
         if len(absent):
-            raise DataError(
-                f"the published {name} part has no source with label {absent[0]} of its own: draw the parts"
-            )
+            message = f"the published {name} part has no source of its own with label {absent[0]}"
+            raise DataError(f"{message}: leave out the given parts")
     return parts
