@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,7 @@ from engine.cli.program import Quiet, app, follow
 from engine.errors import DataError, ModelError
 
 # Arguments of ``train`` that are not fields of its request by the same name.
-_NOT_OF_REQUEST = {"datasets", "quiet", "name", "together", "target", "task"}
+_NOT_OF_REQUEST = {"datasets", "quiet", "name"}
 
 
 @app.command()
@@ -112,13 +113,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier or a regression; writes model.json and model.safetensors, and resumes exactly."""
-    chosen = {key: value for key, value in locals().items() if key not in _NOT_OF_REQUEST}
-    chosen["targets"] = tuple(target or ())
-    learned = f"regression of {', '.join(target)}" if target else f"what is unlike {only}" if only else "lens finding"
-    chosen["task"] = task or learned
-    chosen |= {"settings": tuple(settings or ()), "channels": tuple(name.strip() for name in channels.split(","))}
-    if together:
-        chosen["bands"] = ()
+    chosen = request_fields({key: value for key, value in locals().items() if key not in _NOT_OF_REQUEST})
     from engine.train.heatmap import train_heatmap
     from engine.train.heatmap_data import is_patch_set
     from engine.train.loop import TrainRequest
@@ -127,6 +122,20 @@ def train(
     request = TrainRequest(tuple(datasets), name=name or out.resolve().name, **chosen)
     job = train_heatmap if is_patch_set(datasets[0]) else train_job
     follow(job(request), f"Training {request.name}", quiet)
+
+
+def request_fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a TrainRequest from options of train, by their names there."""
+    chosen = {key: value for key, value in options.items() if key not in ("together", "target", "task")}
+    target, only = options.get("target"), options.get("only")
+    chosen["targets"] = tuple(target or ())
+    learned = f"regression of {', '.join(target)}" if target else f"what is unlike {only}" if only else "lens finding"
+    chosen["task"] = options.get("task") or learned
+    chosen["settings"] = tuple(options.get("settings") or ())
+    chosen["channels"] = tuple(name.strip() for name in options["channels"].split(","))
+    if options.get("together"):
+        chosen["bands"] = ()
+    return chosen
 
 
 @app.command()

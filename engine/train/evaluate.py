@@ -78,7 +78,9 @@ def evaluate(request: EvaluateRequest) -> Iterator[Step]:
     choice = unseen(model.card, data)
     chosen = data.subset(choice.chosen)
     progress = Progress(len(chosen), note=f"Scoring {len(chosen):,} stamps")
-    run = yield from progress.through(judged(model, chosen, choice, request))
+    stamps = (made for _, made in prepared(chosen, model.card.channels, threads=request.threads or os.cpu_count() or 1))
+    scored = judged(model, chosen, choice, stamps, name=request.name, prior=request.prior, views=request.views)
+    run = yield from progress.through(scored)
     progress = Progress(request.repeats, note="Resampling")
     run = yield from progress.through(with_intervals(run, request.repeats, request.seed))
     panels = panels_for([run])
@@ -123,17 +125,33 @@ def open_like(card: ModelCard, paths: Sequence[Path | str]) -> TrainingSet:
 
 
 def judged(
-    model: Predictor, data: TrainingSet, choice: Unseen, request: EvaluateRequest
+    model: Predictor,
+    data: TrainingSet,
+    choice: Unseen,
+    stamps: Iterator[NDArray[np.float16]],
+    *,
+    name: str | None = None,
+    prior: float = SKY_PRIOR,
+    views: int = 1,
 ) -> Generator[int, None, Evaluation]:
-    """What a model says of examples, without intervals; yields how many were added."""
-    outputs = yield from outputs_of(model, data, views=request.views, threads=request.threads)
-    rate = yield from throughput(model, data)
-    card, prior = model.card, None
+    """What a model says of examples, without intervals; yields how many were added.
+
+    ``stamps`` are the examples as the network sees them, in chunks and in order.
+    """
+    found: list[Array] = []
+    rate = 0.0
+    for chunk in stamps:
+        rate = rate or (yield from throughput(model, chunk))
+        found += yield from outputs_of(model, chunk, views)
+    outputs = np.concatenate(found)
+    if not np.isfinite(outputs).all():
+        raise ModelError(f"{model.card.name} gives scores that are not numbers: train it again")
+    card, own_prior = model.card, None
     if len(card.classes) == 2:
         # Probabilities are judged for the fraction of lenses among these examples, not for that on the sky.
-        prior = card.calibration.get("prior_training") if choice.is_test else float(data.label.mean())
+        own_prior = card.calibration.get("prior_training") if choice.is_test else float(data.label.mean())
     run = Evaluation(
-        name=request.name or card.name,
+        name=name or card.name,
         card=card,
         data=data,
         outputs=outputs,
@@ -141,8 +159,8 @@ def judged(
         parameters=sum(tensor.numel() for tensor in model.network.parameters()),
         images_per_second=rate,
         device=device_words(model.device),
-        sky_prior=request.prior,
-        own_prior=prior,
+        sky_prior=prior,
+        own_prior=own_prior,
     )
     return replace(run, metrics=run.measure())
 
@@ -152,35 +170,26 @@ def with_intervals(run: Evaluation, repeats: int, seed: int) -> Generator[int, N
     return replace(run, resampled=(yield from resample(run, repeats=repeats, seed=seed)))
 
 
-def outputs_of(
-    model: Predictor, data: TrainingSet, *, views: int = 1, threads: int | None = None
-) -> Generator[int, None, Array]:
-    """What the network gives of examples, (n, output), the mean over views and members; yields how many were added."""
-    found = []
-    for _, stamps in prepared(data, model.card.channels, threads=threads or os.cpu_count() or 1):
-        size = batch_size(model.device, stamps[0].size)
-        for first in range(0, len(stamps), size):
-            found.append(_forward(model, stamps[first : first + size], views))
-            yield len(found[-1])
-    outputs = np.concatenate(found)
-    if not np.isfinite(outputs).all():
-        raise ModelError(f"{model.card.name} gives scores that are not numbers: train it again")
-    return outputs
+def outputs_of(model: Predictor, stamps: NDArray[Any], views: int = 1) -> Generator[int, None, list[Array]]:
+    """What the network gives of prepared stamps, (n, output) in batches, the mean over views; yields their counts."""
+    found, size = [], batch_size(model.device, stamps[0].size)
+    for first in range(0, len(stamps), size):
+        found.append(_forward(model, stamps[first : first + size], views))
+        yield len(found[-1])
+    return found
 
 
-def throughput(model: Predictor, data: TrainingSet) -> Generator[int, None, float]:
+def throughput(model: Predictor, stamps: NDArray[Any]) -> Generator[int, None, float]:
     """Images a second through the network alone, in batches: the median over half a second; yields 0."""
-    count = min(len(data), batch_size(model.device, 4 * data.size**2))
-    few = data.subset(np.arange(len(data)) < count)
-    stamps = np.concatenate([made for _, made in prepared(few, model.card.channels, threads=1)])
-    _forward(model, stamps, 1)  # the first call finds its kernels
+    batch = stamps[: batch_size(model.device, stamps[0].size)]
+    _forward(model, batch, 1)  # the first call finds its kernels
     seconds: list[float] = []
     while sum(seconds) < _THROUGHPUT_S:
         started = time.perf_counter()
-        _forward(model, stamps, 1)
+        _forward(model, batch, 1)
         seconds.append(time.perf_counter() - started)
         yield 0
-    return count / float(np.median(seconds))
+    return len(batch) / float(np.median(seconds))
 
 
 def device_words(device: torch.device) -> str:

@@ -154,6 +154,11 @@ def resample(
     return {name: np.array([one[name] for one in found]) for name in (found[0] if found else {})}
 
 
+def rank_of(card: ModelCard) -> str:
+    """The metric by which epochs and learning rates are compared on the validation part."""
+    return "r2" if card.targets else "auc"
+
+
 def title_of(metric: str) -> str:
     """A metric as a person reads it; those of several targets carry the target's name."""
     if metric in TITLES:

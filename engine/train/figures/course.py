@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import FigureBase
 
-from engine.train.evaluation import Evaluation, title_of
+from engine.train.evaluation import Evaluation, rank_of, title_of
 from engine.train.figures.style import BLUE, INK, ORANGE, line_style, named
 
 
 def draw_training(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     """Loss, and the metric by which epochs are compared on the validation part, by epoch; a dot marks the one kept."""
     loss, rank = figure.subplots(1, 2)
-    alone, metric = len(runs) == 1, rank_of(runs[0])
+    alone, metric = len(runs) == 1, rank_of(runs[0].card)
     for number, (name, seeds) in enumerate(named(runs).items()):
         for k, run in enumerate(seeds):
             history, label = run.card.history, name if k == 0 else "_"
@@ -51,8 +51,3 @@ def draw_cost(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
 def has_history(runs: Sequence[Evaluation]) -> bool:
     """Whether the cards tell how training went (those of committees do not)."""
     return any(len(run.card.history) > 1 for run in runs)
-
-
-def rank_of(run: Evaluation) -> str:
-    """The metric by which epochs are compared: that of the validation part that the best epoch has most of."""
-    return "r2" if run.is_regression else "auc"
