@@ -140,7 +140,8 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
     """Open a project file, and say in which folder its copy lies, if reading it took one.
 
     A database whose folder cannot be written is read as it is; were grades left in its write-ahead log by a program
-    that was killed, a copy is read, since SQLite cannot read such a log in place.
+    that was killed, a copy is read, since SQLite cannot read such a log in place. A project of an older format is
+    brought up to the present one, after a copy of it was kept beside it; read-only, that is done to a copy.
     """
     if not path.is_file():
         raise ProjectError(f"{path}: there is no such project file: check the name, or make a new project")
@@ -149,23 +150,54 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
     if not read_only:
         if not writable:
             raise ProjectError(f"{path}: {_ADVICE['READONLY']}")
-        return _checked(_engine(_url(path, "mode=rw"), writable=True), path), None
-    if writable:
-        # SQLite itself must write beside the file, be it only the index of the log; the connection refuses the rest.
-        return _checked(_engine(_url(path, "mode=rw"), writable=False), path), None
+        engine = _engine(_url(path, "mode=rw"), writable=True)
+        written = _checked(engine, path)
+        if written < FORMAT:
+            copy_database(engine, path.with_name(f"{path.name}.format-{written}"))
+            _migrate(engine, path, written)
+        return engine, None
     log = path.with_name(path.name + "-wal")
-    if not log.is_file():
-        return _checked(_engine(_url(path, "mode=ro&immutable=1"), writable=False), path), None
-    with contextlib.suppress(ProjectError):
-        return _checked(_engine(_url(path, "mode=ro"), writable=False), path), None
+    # SQLite itself must write beside the file, be it only the index of the log; the connection refuses the rest.
+    query = "mode=rw" if writable else "mode=ro" if log.is_file() else "mode=ro&immutable=1"
+    engine = _engine(_url(path, query), writable=False)
+    try:
+        written = _checked(engine, path)
+    except ProjectError:
+        if writable or not log.is_file():
+            raise
+        return _open_copy(path, log)
+    if written == FORMAT:
+        return engine, None
+    engine.dispose()
+    return _open_copy(path, log)
+
+
+def _open_copy(path: Path, log: Path) -> tuple[Engine, Path]:
     folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
     try:
         with translated(path):
             copy = Path(shutil.copyfile(path, folder / path.name))
-            shutil.copyfile(log, folder / log.name)
-        return _checked(_engine(_url(copy, "mode=rw"), writable=False), path), folder
+            if log.is_file():
+                shutil.copyfile(log, folder / log.name)
+        engine = _engine(_url(copy, "mode=rw"), writable=True)
+        written = _checked(engine, path)
+        if written < FORMAT:
+            _migrate(engine, path, written)
+        engine.dispose()
+        return _engine(_url(copy, "mode=rw"), writable=False), folder
     except ProjectError:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _migrate(engine: Engine, path: Path, written: int) -> None:
+    from engine.catalogue.migrate import upgrade
+
+    try:
+        with translated(path), engine.begin() as connection:
+            upgrade(connection, written)
+    except ProjectError:
+        engine.dispose()
         raise
 
 
@@ -181,8 +213,8 @@ def _writable(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _checked(engine: Engine, path: Path) -> Engine:
-    """Make sure that the project is of a format that can be read, and whole."""
+def _checked(engine: Engine, path: Path) -> int:
+    """Make sure that the project is of a format that can be read, and whole; returns the format."""
     try:
         with translated(path), engine.connect() as connection:
             written = int(connection.execute(select(meta.c.value).where(meta.c.key == "format")).scalar() or 0)
@@ -199,7 +231,7 @@ def _checked(engine: Engine, path: Path) -> Engine:
     except ProjectError:
         engine.dispose()
         raise
-    return engine
+    return written
 
 
 def copy_database(engine: Engine, path: Path) -> None:

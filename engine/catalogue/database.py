@@ -75,7 +75,7 @@ class Database:
         try:
             engine, _ = connect.open_file(path, read_only=False)
             opened = cls(engine, path, lock)
-            with opened._writing() as connection:
+            with opened.writing() as connection:
                 running = runs.update().where(runs.c.state == "running")
                 connection.execute(running.values(state="interrupted", finished=now()))
         except ProjectError:
@@ -111,14 +111,14 @@ class Database:
             raise ProjectError(f"{path} is this very project and saved already: choose another name")
         lock = connect.take_lock(path)
         try:
-            with self._reading():
+            with self.reading():
                 connect.copy_database(self._engine, path)
         finally:
             lock.release()
         return path
 
     @contextlib.contextmanager
-    def _writing(self, *, durable: bool = True) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction, which inner ones join. What is not durable outlives the program, but not a power cut."""
         with self._turn:
             joined: Connection | None = getattr(self._mine, "transaction", None)
@@ -138,7 +138,8 @@ class Database:
                         self._mine.transaction = None
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with; inside a transaction of this thread it is that one's."""
         joined: Connection | None = getattr(self._mine, "transaction", None)
         if joined is not None:
             yield joined

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
 
 from engine.catalogue import identity
+from engine.catalogue.dialect import insert
 from engine.catalogue.names import iau_name, pixel_name
 from engine.catalogue.queries import fetch
 from engine.catalogue.schema import candidates, mosaics, runs, scores
@@ -55,7 +55,10 @@ def _known(
     """Ids and positions of the candidates around the detections."""
     (x0, y0), (x1, y1) = found.min(0) - mosaic.match_radius, found.max(0) + mosaic.match_radius
     query = select(candidates.c.id, candidates.c.x, candidates.c.y).where(
-        candidates.c.mosaic == mosaic.number, candidates.c.y.between(y0, y1), candidates.c.x.between(x0, x1)
+        candidates.c.kind == "",
+        candidates.c.mosaic == mosaic.number,
+        candidates.c.y.between(y0, y1),
+        candidates.c.x.between(x0, x1),
     )
     # In order of id, so that of two at one distance the older one is chosen, whatever index was used.
     table = np.array(sorted(fetch(connection, query)), np.float64).reshape(-1, 3)
@@ -71,9 +74,9 @@ def _row(number: int, mosaic: Row[*tuple[Any, ...]], run: int, item: Detection) 
     if placed:
         assert item.ra is not None
         assert item.dec is not None
-        name = iau_name(item.ra, item.dec)
+        name = item.name or iau_name(item.ra, item.dec)
     else:
-        name = pixel_name(mosaic.stem, item.x, item.y)
+        name = item.name or pixel_name(mosaic.stem, item.x, item.y)
     return {
         "id": number,
         "mosaic": mosaic.number,
@@ -112,7 +115,7 @@ def _add_scores(
         }
         for number, item in best.items()
     ]
-    statement = insert(scores)
+    statement = insert(connection, scores)
     new = statement.excluded
     upsert = statement.on_conflict_do_update(
         index_elements=["candidate", "run"],

@@ -7,16 +7,26 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from engine.catalogue import journal
+from engine.catalogue import journal, opinions
 from engine.catalogue.schema import events, operations
 from engine.types import Changes
 
 #: The state an operation must be in, and the one it gets.
 _STATES = {"undo": ("done", "undone"), "redo": ("undone", "done")}
 
+#: What a panel has to refresh after an event of a kind.
+CHANGED = {
+    "grade": "grades",
+    "subclass": "subclasses",
+    "note": "notes",
+    "flag": "flags",
+    "come_back": "come_backs",
+    "einstein_radius": "measurements",
+}
 
-def next_operation(connection: Connection, action: str) -> Row[*tuple[Any, ...]] | None:
-    """Id, text and grader of the operation that ``action`` (undo or redo) would act on."""
+
+def next_operation(connection: Connection, action: str, grader: str | None = None) -> Row[*tuple[Any, ...]] | None:
+    """Id, text and grader of the operation that ``action`` (undo or redo) would act on: anybody's, or one person's."""
     column = operations.c.id
     query = (
         select(column, operations.c.text, operations.c.grader)
@@ -24,27 +34,35 @@ def next_operation(connection: Connection, action: str) -> Row[*tuple[Any, ...]]
         .order_by(column.desc() if action == "undo" else column)
         .limit(1)
     )
+    if grader is not None:
+        query = query.where(operations.c.grader == grader)
     return connection.execute(query).first()
 
 
-def revert(connection: Connection, action: str) -> Changes | None:
-    """Undo the last operation, or redo the last undone one: append its events, inverted or again."""
-    operation = next_operation(connection, action)
+def revert(connection: Connection, action: str, grader: str | None = None) -> Changes | None:
+    """Undo the last operation, or redo the last undone one: append its events, inverted or again.
+
+    What the same person said otherwise meanwhile, in a project that was merged, stands.
+    """
+    operation = next_operation(connection, action, grader)
     if operation is None:
         return None
     query = (
-        select(events.c.candidate, events.c.kind, events.c.payload)
+        select(events.c.candidate, events.c.kind, events.c.grader, events.c.payload)
         .where(events.c.operation == operation.id, events.c.action == "do")
         .order_by(events.c.id.desc() if action == "undo" else events.c.id)
     )
     lines = connection.execute(query).all()
-    for candidate, kind, payload in lines:
+    for candidate, kind, who, payload in lines:
+        names = opinions.STATED[kind]
         stated = json.loads(payload)
         before = stated.pop("before")
-        standing = journal.current(connection, [candidate], kind)
-        after = before if action == "undo" else stated
-        journal.append(connection, operation.id, action, kind, [(standing[0], after)], grader=operation.grader)
+        now, then = (stated, before) if action == "undo" else (before, stated)
+        standing = opinions.of_grader(connection, [candidate], who)[candidate]
+        if names and standing[names[0]] == opinions.own(now, kind, who)[names[0]]:
+            journal.append(connection, operation.id, action, kind, who, {candidate: opinions.own(then, kind, who)})
     state = _STATES[action][1]
     connection.execute(operations.update().where(operations.c.id == operation.id).values(state=state))
     ids = tuple(dict.fromkeys(line.candidate for line in lines))
-    return Changes(f"{action.capitalize()}: {operation.text}", ids, frozenset(f"{line.kind}s" for line in lines))
+    changed = frozenset(CHANGED[line.kind] for line in lines)
+    return Changes(f"{action.capitalize()}: {operation.text}", ids, changed)

@@ -53,3 +53,22 @@ def match(known: Positions, found: Positions, radius: float) -> NDArray[np.int64
             if step < distance[later]:
                 owner[later], distance[later] = owner[earlier], step
     return owner.astype(np.int64)
+
+
+def pair(known: Positions, found: Positions, radius: float) -> NDArray[np.int64]:
+    """Say for each candidate of another list which one of ours it is, (n,) index or -1.
+
+    Both lists have told their candidates apart already, so each is paired once at the most: the closest pair first.
+    """
+    owner = np.full(len(found), -1, np.int64)
+    if not len(known) or not len(found):
+        return owner
+    reach = float(np.nextafter(radius, np.inf))
+    near = cKDTree(known).sparse_distance_matrix(cKDTree(found), reach, output_type="ndarray")
+    taken: set[int] = set()
+    for one in np.sort(near, order=("v", "i", "j")):
+        ours, theirs = int(one["i"]), int(one["j"])
+        if owner[theirs] < 0 and ours not in taken:
+            owner[theirs] = ours
+            taken.add(ours)
+    return owner

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, CursorResult, Row, RowMapping, select
+from sqlalchemy import Connection, CursorResult, Row, func, select
 
+from engine.catalogue import opinions
 from engine.catalogue.records import Event, now, to_json
 from engine.catalogue.schema import candidates, events, operations
 from engine.errors import ProjectError
-
-#: What an event of a kind states of a candidate: columns of the candidate, also the keys of the payload.
-STATED = {"grade": ("grade", "grader", "graded_at"), "note": ("note",)}
 
 
 def inserted(result: CursorResult[Any]) -> int:
@@ -25,24 +23,34 @@ def inserted(result: CursorResult[Any]) -> int:
     return int(key[0])
 
 
-def begin_operation(connection: Connection, text: str, grader: str) -> int:
-    """Open a new operation; what had been undone can no longer be done again."""
-    connection.execute(operations.update().where(operations.c.state == "undone").values(state="dropped"))
-    row = {"uuid": str(uuid4()), "text": text, "grader": grader, "at": now(), "state": "done"}
+def begin_operation(connection: Connection, text: str, grader: str, state: str = "done") -> int:
+    """Open a new operation; what this person had undone can no longer be done again."""
+    if state == "done":
+        undone = (operations.c.state == "undone") & (operations.c.grader == grader)
+        connection.execute(operations.update().where(undone).values(state="dropped"))
+    row = {"uuid": str(uuid4()), "text": text, "grader": grader, "at": now(), "state": state}
     return inserted(connection.execute(operations.insert(), row))
 
 
-def current(connection: Connection, ids: Sequence[int], kind: str) -> list[RowMapping]:
-    """What is stated of candidates now, with their ``id`` and ``model``; ProjectError for an unknown one."""
-    columns = [candidates.c.id, candidates.c.model, *(candidates.c[name] for name in STATED[kind])]
-    found: dict[int, RowMapping] = {}
-    for start in range(0, len(ids), 10_000):
-        query = select(*columns).where(candidates.c.id.in_(ids[start : start + 10_000]))
-        found.update((row["id"], row) for row in connection.execute(query).mappings())
+def models(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The model whose score each candidate shows; ProjectError for an unknown one."""
+    found: dict[int, str] = {}
+    for part in opinions.chunks(ids):
+        query = select(candidates.c.id, candidates.c.model).where(candidates.c.id.in_(part))
+        found.update((row.id, row.model) for row in connection.execute(query))
     for number in ids:
         if number not in found:
             raise ProjectError(f"there is no candidate {number} in this project: reload the list")
-    return [found[number] for number in ids]
+    return found
+
+
+def next_moment(connection: Connection, grader: str) -> str:
+    """Now, but after all that this person said before, even where the clock was put back meanwhile."""
+    last = connection.execute(select(func.max(events.c.at)).where(events.c.grader == grader)).scalar()
+    at = now()
+    if last is None or at > last:
+        return at
+    return (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def append(
@@ -50,41 +58,51 @@ def append(
     operation: int,
     action: str,
     kind: str,
-    stated: Sequence[tuple[RowMapping, Mapping[str, Any]]],
-    *,
     grader: str,
+    stated: Mapping[int, Mapping[str, Any]],
+    *,
     display: Mapping[str, Any] | None = None,
     dwell: float | None = None,
 ) -> None:
-    """Append an event for each (candidate as it stands, what is stated of it), and bring the candidates up to date."""
-    at, shown = now(), None if display is None else to_json(display)
-    lines, updates = [], []
-    for before, after in stated:
-        payload = {**after, "before": {name: before[name] for name in STATED[kind]}}
-        lines.append(
-            {
-                "uuid": str(uuid4()),
-                "operation": operation,
-                "action": action,
-                "grader": grader,
-                "at": at,
-                "candidate": before["id"],
-                "kind": kind,
-                "payload": to_json(payload),
-                "model": before["model"],
-                "display": shown,
-                "dwell": dwell,
-            }
-        )
-        updates.append(after)
+    """Append an event for each candidate with what its grader states of it, and bring what is said up to date.
+
+    Grades and notes that are new get the time of the event.
+    """
+    ids = list(stated)
+    model_of = models(connection, ids)
+    standing = opinions.of_grader(connection, ids, grader)
+    at, shown = next_moment(connection, grader), None if display is None else to_json(display)
+    stated = {number: _timed(kind, values, at) for number, values in stated.items()}
+    lines = [
+        {
+            "uuid": str(uuid4()),
+            "operation": operation,
+            "action": action,
+            "grader": grader,
+            "at": at,
+            "candidate": number,
+            "kind": kind,
+            "payload": to_json({**values, "before": {name: standing[number][name] for name in opinions.STATED[kind]}}),
+            "model": model_of[number],
+            "display": shown,
+            "dwell": dwell,
+        }
+        for number, values in stated.items()
+    ]
     connection.execute(events.insert(), lines)
-    for line, values in zip(lines, updates, strict=True):
-        connection.execute(candidates.update().where(candidates.c.id == line["candidate"]).values(**values))
+    if opinions.STATED[kind]:
+        whole = ({**standing[number], **stated[number], "candidate": number, "grader": grader} for number in ids)
+        opinions.write(connection, whole)
+
+
+def _timed(kind: str, values: Mapping[str, Any], at: str) -> Mapping[str, Any]:
+    what, when = opinions.STATED[kind][:2] if kind in ("grade", "note") else ("", "")
+    return values if not when or when in values else {**values, when: at if values[what] else None}
 
 
 def read(connection: Connection, candidate: int | None = None) -> list[Event]:
-    """The events in the order they were appended, of all candidates or of one."""
-    query = select(events, operations.c.text).join(operations).order_by(events.c.id)
+    """The events in order of time, of all candidates or of one."""
+    query = select(events, operations.c.text).join(operations).order_by(events.c.at, events.c.id)
     if candidate is not None:
         query = query.where(events.c.candidate == candidate)
     return [_event(row) for row in connection.execute(query)]

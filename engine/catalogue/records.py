@@ -69,9 +69,10 @@ class ScoreRecord:
 class Event:
     """A line of the journal: what was said of a candidate, by whom, when and looking at what.
 
-    ``kind`` is grade or note. ``payload`` has what was stated and, under ``before``, what stood there; ``action`` is
-    do, undo or redo; events of one operation are undone together. ``model`` is the key of the score that was
-    shown, ``display`` the state of the display, ``dwell`` the seconds spent on the candidate.
+    ``kind`` is grade, subclass, note, flag, come_back, einstein_radius or reveal. ``payload`` has what was stated and,
+    under ``before``, what the same person said until then; ``action`` is do, undo or redo; events of one operation are
+    undone together. ``model`` is the key of the score that was shown, ``display`` the state of the display, ``dwell``
+    the seconds spent on the candidate.
     """
 
     id: int
@@ -86,6 +87,21 @@ class Event:
     model: str
     display: Mapping[str, Any] | None
     dwell: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one person says of one candidate; ``einstein_radius`` is arcsec."""
+
+    candidate: int
+    grader: str
+    grade: str | None
+    graded_at: datetime | None
+    subclass: str
+    note: str
+    flag: bool
+    come_back: bool
+    einstein_radius: float | None
 
 
 def mosaic(row: Row[*tuple[Any, ...]]) -> MosaicRecord:
@@ -131,6 +147,11 @@ def score(row: Row[*tuple[Any, ...]]) -> ScoreRecord:
 def number(value: float | None) -> float:
     """A stored number; what is not a number is stored as no value."""
     return nan if value is None else value
+
+
+def moment(value: str | None) -> datetime | None:
+    """A stored time."""
+    return None if value is None else datetime.fromisoformat(value)
 
 
 def now() -> str:

@@ -1,8 +1,9 @@
 """The tables of a project file.
 
-The heart is ``events``, which only grows. ``grade``, ``grader``, ``graded_at`` and ``note`` of a candidate, and the
-``state`` of an operation, are derived from it in the transaction that appends the event; the newest score of a
-candidate is likewise a copy from ``scores``, kept where it can be sorted by.
+The heart is ``events``, which only grows. What each person says of each candidate (``opinions``), what the list shows
+of it (``grade`` to ``einstein_radius`` of a candidate: the newest by anyone) and the ``state`` of an operation are
+derived from it in the transaction that appends the event; the newest score of a candidate is likewise a copy from
+``scores``, kept where it can be sorted by.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 
 #: Version of the layout below; a file with a greater one was written by a newer program.
-FORMAT = 1
+FORMAT = 2
 
 #: "DLNS", written to the header of the SQLite file, so that ``file`` and we know whose it is.
 APPLICATION_ID = 0x444C4E53
@@ -57,6 +59,8 @@ mosaics = Table(
     Column("has_wcs", Integer, nullable=False),
     Column("extension", String, nullable=False),
     Column("match_radius", Double, nullable=False),
+    # Sky positions of the corners: what tells a mosaic on another machine, where path and time are others.
+    Column("footprint", Text),
 )
 
 runs = Table(
@@ -94,10 +98,32 @@ candidates = Table(
     Column("grader", String, nullable=False, server_default=""),
     Column("graded_at", String),
     Column("note", Text, nullable=False, server_default=""),
-    Index("candidates_by_score", "score"),
-    Index("candidates_by_grade", "grade", "score"),
+    Column("subclass", String, nullable=False, server_default=""),
+    Column("flag", Integer, nullable=False, server_default="0"),
+    Column("come_back", Integer, nullable=False, server_default="0"),
+    Column("einstein_radius", Double),
+    # Empty for what a scan found, else what calibration stamp it is.
+    Column("kind", String, nullable=False, server_default=""),
     Index("candidates_by_position", "mosaic", "y", "x"),
     sqlite_autoincrement=True,
+)
+Index("candidates_by_score", candidates.c.kind, candidates.c.score.desc())
+Index("candidates_by_grade", candidates.c.kind, candidates.c.grade, candidates.c.score.desc())
+
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("candidate", ForeignKey("candidates.id"), primary_key=True),
+    Column("grader", String, primary_key=True),
+    Column("grade", String),
+    Column("graded_at", String),
+    Column("subclass", String, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("noted_at", String),
+    Column("flag", Integer, nullable=False, server_default="0"),
+    Column("come_back", Integer, nullable=False, server_default="0"),
+    Column("einstein_radius", Double),
+    Index("opinions_by_grader", "grader", "grade", "candidate"),
 )
 
 scores = Table(
@@ -120,7 +146,8 @@ operations = Table(
     Column("text", String, nullable=False),
     Column("grader", String, nullable=False),
     Column("at", String, nullable=False),
-    # done: can be undone; undone: can be done again; dropped: undone, then something else was done.
+    # done: can be undone; undone: can be done again; dropped: undone, then something else was done;
+    # merged: done in another project; noted: nothing that could be undone.
     Column("state", String, nullable=False),
     Index("operations_by_state", "state", "id"),
     sqlite_autoincrement=True,
@@ -143,5 +170,53 @@ events = Table(
     Column("dwell", Double),
     Index("events_by_operation", "operation", "id"),
     Index("events_by_candidate", "candidate", "id"),
+    Index("events_by_grader", "grader", "at"),
+    sqlite_autoincrement=True,
+)
+
+calibration = Table(
+    "calibration",
+    metadata,
+    Column("candidate", ForeignKey("candidates.id"), primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("is_lens", Integer),
+    Column("einstein_radius", Double),
+    Column("arc_snr", Double),
+    Column("repeats", ForeignKey("candidates.id")),
+    # The arc as painted, packed by engine.catalogue.calibration, and the pixel its first one falls on.
+    Column("arc", LargeBinary),
+    Column("x0", Integer),
+    Column("y0", Integer),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("path", String, nullable=False),
+    Column("columns", Text, nullable=False),
+    Column("matched_at", String, nullable=False),
+    Column("radius", Double, nullable=False),
+    Column("objects", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+known = Table(
+    "known",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("catalogue", ForeignKey("catalogues.id"), nullable=False),
+    # None: an object of the catalogue that lies on a mosaic and that no scan found.
+    Column("candidate", ForeignKey("candidates.id")),
+    Column("mosaic", ForeignKey("mosaics.number"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("ra", Double, nullable=False),
+    Column("dec", Double, nullable=False),
+    Column("separation", Double),
+    Column("reference", Text, nullable=False),
+    Column("grading", String, nullable=False),
+    Index("known_by_candidate", "candidate"),
     sqlite_autoincrement=True,
 )

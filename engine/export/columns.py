@@ -45,6 +45,9 @@ COLUMNS = (
     Column("signal_to_noise", "float", "Signal-to-noise ratio of the source", ucd="stat.snr"),
     Column("spread", "float", "Standard deviation of the score over views of the stamp", ucd="stat.stdev"),
     Column("mosaic", "text", "Identifier of the mosaic", ucd="meta.id;obs.image"),
+    Column("subclass", "text", "What kind of lens it is, or what else", ucd="meta.code.class"),
+    Column("flag", "int", "1 where somebody flagged the candidate", ucd="meta.code"),
+    Column("einstein_radius", "float", "Einstein radius read off the arcs by eye", "arcsec", "phys.angSize"),
 )
 
 

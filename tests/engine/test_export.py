@@ -140,7 +140,11 @@ def test_the_first_columns_are_those_other_tools_expect():
 
 
 def test_every_field_of_a_candidate_is_written_or_left_out_on_purpose():
-    assert {field.name for field in fields(Candidate)} - {column.name for column in COLUMNS} == {"graded_at"}
+    assert {field.name for field in fields(Candidate)} - {column.name for column in COLUMNS} == {
+        "graded_at",
+        "come_back",  # a reminder to oneself
+        "kind",  # empty in a catalogue: calibration stamps are left out
+    }
 
 
 def test_an_unknown_ending_names_the_known_ones(tmp_path):
