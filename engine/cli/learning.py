@@ -33,7 +33,7 @@ def simulate(
 
     if listing:
         for one in RECIPES.values() if recipe is None else [find_recipe(recipe)]:
-            typer.echo(f"{one.name:9} {one.summary}")
+            typer.echo(f"{one.name:14} {one.summary}")
         for name, option in find_recipe(recipe).options.items() if recipe else ():
             typer.echo(f"  {name}={option.default}  {option.help}")
         return

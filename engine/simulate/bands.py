@@ -146,7 +146,7 @@ def truth_columns(bands: tuple[str, ...]) -> Mapping[str, DTypeLike]:
 
 _GRI = Recipe(
     name="finder-gri",
-    summary="the same scenes in g, r and i as ground-based surveys see them, with the colours of galaxies",
+    summary="lenses and what is taken for them, with their colours, in g, r and i as seen from the ground",
     make_scene=partial(make_scene, bands=GROUND, survey=draw_ground),
     classes=finder.CLASSES,
     truth=truth_columns(GROUND),
