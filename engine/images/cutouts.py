@@ -5,7 +5,7 @@ weights an output pixel. Coarser output takes the exact mean over the footprint 
 output the cubic convolution of Keys (1981, IEEE Trans. ASSP 29, 1153; a = -1/2). Surface brightness is kept: values
 are per pixel of the mosaic, averaged, not summed.
 
-The weights of a whole batch form one block-diagonal sparse matrix, so that no Python runs for a single stamp.
+All stamps of a batch are two products of matrices each, weights times pixels times weights.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from engine.errors import ImageError
-from engine.types import Cutouts, FloatArray, Mosaic, Positions
+from engine.types import Cutouts, FloatArray, Mosaic, Plane, Positions
 
-_CELL = 1024  # mosaic pixels; positions within one cell share a read
+_CELL = 256  # mosaic pixels; positions are taken cell by cell, as compressed tiles lie, and share a read where many
 _WINDOW_VALUES = 2_000_000  # values gathered at a time, about what the processor's cache holds
 _WIDEST = 8192  # mosaic pixels across one stamp; beyond, the pixel scale is surely wrong
 _MEMORY = 64_000_000  # values of one read of the mosaic
@@ -62,9 +61,14 @@ def cut(
     ratios = _ratios(native, pixel_scales, size)
     pixels = np.full((len(xy), len(ratios), len(chosen), size, size), np.nan, np.float32)
     reach = max(_reach(ratio, size) for ratio in ratios)
-    for members, (y0, y1, x0, x1) in _regions(xy, mosaic.shape, reach, len(chosen)):
-        region = mosaic.read(y0, y1, x0, x1, bands=chosen)
-        _resample(region, xy[members] - (x0, y0), ratios, pixels, members)
+    for members, box in _regions(xy, mosaic.shape, reach, len(chosen)):
+        if box is not None:
+            y0, y1, x0, x1 = box
+            _resample(mosaic.read(y0, y1, x0, x1, bands=chosen), xy[members] - (x0, y0), ratios, pixels, members)
+        else:
+            corners = np.floor(xy[members] - reach).astype(np.int64)
+            patches = _patches([mosaic.planes[band] for band in chosen], corners, 2 * int(np.ceil(reach)) + 2)
+            _resample(patches, xy[members] - corners, ratios, pixels, members)
     pixels.flags.writeable = False
     names = tuple(mosaic.bands[band] for band in chosen)
     return Cutouts(pixels, tuple(float(scale) for scale in pixel_scales), names, xy)
@@ -119,11 +123,11 @@ def _reach(ratio: float, size: int) -> float:
 
 def _regions(
     xy: Positions, shape: tuple[int, int], reach: float, bands: int
-) -> Iterator[tuple[_Integers, tuple[int, int, int, int]]]:
-    """Group positions so that a region of the mosaic is read once, in bounded memory.
+) -> Iterator[tuple[_Integers, tuple[int, int, int, int] | None]]:
+    """Group positions so that a part of the mosaic is read once, in bounded memory.
 
-    Yields indices of positions and the region (y0, y1, x0, x1) that holds their stamps; stamps wholly off the image
-    appear in none.
+    Yields indices of positions and the region (y0, y1, x0, x1) that holds their stamps, or None for stamps so
+    scattered that each is better read by itself; stamps wholly off the image appear in no group.
     """
     ny, nx = shape
     with np.errstate(invalid="ignore"):
@@ -131,18 +135,29 @@ def _regions(
     indices = np.flatnonzero(near)
     if not len(indices):
         return
-    side = max(64.0, min(_CELL, np.sqrt(_MEMORY / max(bands, 1)) - 2 * reach))
-    cells = np.floor(xy[indices] / side).astype(np.int64)
+    cells = np.floor(xy[indices] / _CELL).astype(np.int64)
     order = np.lexsort((cells[:, 0], cells[:, 1]))
     changes = np.flatnonzero(np.any(np.diff(cells[order], axis=0) != 0, axis=1)) + 1
+    most = max(1, int(_WINDOW_VALUES / (bands * (2 * reach) ** 2)))
+    scattered: list[_Integers] = []
     for members in np.split(indices[order], changes):
         box = _box(xy[members], reach)
-        together = (box[1] - box[0]) * (box[3] - box[2])
-        if together <= len(members) * (2 * reach) ** 2 or together < 256**2:
+        area = (box[1] - box[0]) * (box[3] - box[2])
+        if area <= len(members) * (2 * reach) ** 2 and area * bands <= _MEMORY:
             yield members, box
-        else:  # scattered over the cell: what lies between them need not be read
-            for member in members:
-                yield np.array([member]), _box(xy[member : member + 1], reach)
+        else:  # what lies between them need not be read
+            scattered.append(members)
+        if sum(map(len, scattered)) >= most:
+            yield from ((part, None) for part in _parts(scattered, most))
+            scattered = []
+    yield from ((part, None) for part in _parts(scattered, most))
+
+
+def _parts(groups: list[_Integers], most: int) -> Iterator[_Integers]:
+    """Indices in their order, at most so many at a time."""
+    joined = np.concatenate([np.empty(0, np.int64), *groups])
+    for start in range(0, len(joined), most):
+        yield joined[start : start + most]
 
 
 def _box(xy: Positions, reach: float) -> tuple[int, int, int, int]:
@@ -151,18 +166,35 @@ def _box(xy: Positions, reach: float) -> tuple[int, int, int, int]:
     return int(y0), int(y1), int(x0), int(x1)
 
 
-def _resample(image: FloatArray, xy: Positions, ratios: Sequence[float], out: FloatArray, rows: _Integers) -> None:
-    """Fill ``out[rows]`` (n, scale, band, size, size) from an image (band, ny, nx)."""
+def _patches(planes: Sequence[Plane], corners: _Integers, length: int) -> FloatArray:
+    """Native pixels (n, band, length, length) from corners (n, 2), (x, y), on; NaN off the image."""
+    out = np.empty((len(corners), len(planes), length, length), np.float32)
+    for band, plane in enumerate(planes):
+        ny, nx = plane.shape
+        for k, (x, y) in enumerate(corners.tolist()):
+            if x >= 0 and y >= 0 and x + length <= nx and y + length <= ny:
+                out[k, band] = plane.read(y, y + length, x, x + length)
+                continue
+            out[k, band] = np.nan
+            y0, y1, x0, x1 = max(y, 0), min(y + length, ny), max(x, 0), min(x + length, nx)
+            if y0 < y1 and x0 < x1:
+                out[k, band, y0 - y : y1 - y, x0 - x : x1 - x] = plane.read(y0, y1, x0, x1)
+    return out
+
+
+def _resample(source: FloatArray, xy: Positions, ratios: Sequence[float], out: FloatArray, rows: _Integers) -> None:
+    """Fill ``out[rows]`` (n, scale, band, size, size) from an image (band, ny, nx), or from a patch of it each."""
     size = out.shape[-1]
     for index, ratio in enumerate(ratios):
         reach = _reach(ratio, size)
         with np.errstate(invalid="ignore"):
-            near = np.all((xy > -reach) & (xy < np.array(image.shape[:0:-1]) + reach), axis=1)
+            near = np.all((xy > -reach) & (xy < np.array(source.shape[:-3:-1]) + reach), axis=1)
         todo = np.flatnonzero(near)
-        batch = max(1, int(_WINDOW_VALUES / (len(image) * (2 * reach) ** 2)))
+        batch = max(1, int(_WINDOW_VALUES / (source.shape[-3] * (2 * reach) ** 2)))
         for start in range(0, len(todo), batch):
             members = todo[start : start + batch]
-            out[rows[members], index] = _resample_batch(image, xy[members], ratio, size)
+            part = source[members] if source.ndim == 4 else source
+            out[rows[members], index] = _resample_batch(part, xy[members], ratio, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +204,16 @@ class _Weights:
     first: _Integers
     values: _Doubles
 
+    def dense(self, start: _Integers, length: int) -> FloatArray:
+        """All weights (n, size, length) of windows that begin at native pixel ``start`` (n,)."""
+        n, size, taps = self.values.shape
+        column = self.first - start[:, None] + (np.arange(n * size) * length).reshape(n, size)
+        out = np.zeros(n * size * length, np.float32)
+        out[(column[:, :, None] + np.arange(taps)).ravel()] = self.values.ravel()
+        return out.reshape(n, size, length)
+
     def apply(self, windows: FloatArray, start: _Integers) -> FloatArray:
-        """Weighted sums along axis 1 of (n, length, ...), whose first entry is native pixel ``start`` (n,)."""
+        """Weighted sums along axis 1 of (n, length, ...), of the pixels that have a weight alone."""
         n, length = windows.shape[:2]
         size, taps = self.values.shape[1:]
         column = self.first - start[:, None] + (np.arange(n) * length)[:, None]
@@ -186,32 +226,37 @@ class _Weights:
         return out
 
 
-def _resample_batch(image: FloatArray, xy: Positions, ratio: float, size: int) -> FloatArray:
+def _resample_batch(source: FloatArray, xy: Positions, ratio: float, size: int) -> FloatArray:
     """Stamps (n, band, size, size) at one scale."""
     # A millionth of a pixel is nothing, and rounding makes stamps on the native grid exact.
     centres: _Doubles = np.round(xy[:, :, None] + (np.arange(size, dtype=np.float64) - (size - 1) / 2) * ratio, 6)
+    if ratio == 1 and (centres[:, :, 0] % 1 == 0).all():
+        first = centres[:, :, 0].astype(np.int64)
+        whole = _windows(source, first[:, 1], first[:, 0], size)
+        whole[~np.isfinite(whole)] = np.nan
+        return whole
     kernel = _area if ratio >= 1 else _cubic
     columns, rows = kernel(centres[:, 0], ratio), kernel(centres[:, 1], ratio)
     length = int(np.ceil((size - 1) * ratio)) + columns.values.shape[-1] + 1
     x0, y0 = columns.first[:, 0], rows.first[:, 0]
-    windows = _windows(image, y0, x0, length)
-    stamps = _apply(windows, rows, columns, y0, x0)
+    windows = _windows(source, y0, x0, length)
+    # Multiplying by all weights is quickest, but spreads what is not finite: windows with holes go the other way.
+    vertical, horizontal = rows.dense(y0, length)[:, None], columns.dense(x0, length)[:, None].swapaxes(2, 3)
+    stamps: FloatArray = np.matmul(np.matmul(vertical, windows), horizontal, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(stamps).all(axis=(1, 2, 3)))
     if len(bad):
-        stamps[bad] = _masked(windows[bad], stamps[bad], centres[bad], ratio, y0[bad], x0[bad])
+        stamps[bad] = _masked(windows[bad], centres[bad], ratio, y0[bad], x0[bad])
     return stamps
 
 
 def _apply(windows: FloatArray, rows: _Weights, columns: _Weights, y0: _Integers, x0: _Integers) -> FloatArray:
-    """Both axes: (n, y, band, x) native windows to (n, band, size, size)."""
-    half = rows.apply(windows, y0)
+    """Both axes: (n, band, y, x) native windows to (n, band, size, size)."""
+    half = rows.apply(np.ascontiguousarray(windows.transpose(0, 2, 1, 3)), y0)
     whole = columns.apply(np.ascontiguousarray(half.transpose(0, 3, 2, 1)), x0)
     return np.ascontiguousarray(whole.transpose(0, 2, 3, 1))
 
 
-def _masked(
-    windows: FloatArray, stamps: FloatArray, centres: _Doubles, ratio: float, y0: _Integers, x0: _Integers
-) -> FloatArray:
+def _masked(windows: FloatArray, centres: _Doubles, ratio: float, y0: _Integers, x0: _Integers) -> FloatArray:
     """The same where some pixels have no data: the mean of those that have.
 
     A coarser pixel is masked where no more than half of it has data, a finer one where its nearest neighbour has none.
@@ -229,19 +274,20 @@ def _masked(
         return np.where(weight > 0.5, mean, np.float32(np.nan))
     nearest = _apply(present, _nearest(centres[:, 1]), _nearest(centres[:, 0]), y0, x0)
     mean = np.where(nearest > 0, mean, np.float32(np.nan))
+    stamps = _apply(windows, _cubic(centres[:, 1], ratio), _cubic(centres[:, 0], ratio), y0, x0)
     return np.where(np.isfinite(stamps), stamps, mean)
 
 
-def _windows(image: FloatArray, y0: _Integers, x0: _Integers, length: int) -> FloatArray:
-    """Native pixels (n, length, band, length) from (y0, x0) on; NaN off the image."""
-    bands, ny, nx = image.shape
-    inside = (y0 >= 0) & (x0 >= 0) & (y0 + length <= ny) & (x0 + length <= nx)
+def _windows(source: FloatArray, y0: _Integers, x0: _Integers, length: int) -> FloatArray:
+    """Native pixels (n, band, length, length) from (y0, x0) of an image, or of a patch each, on; NaN off it."""
+    bands, ny, nx = source.shape[-3:]
+    inside = ((y0 >= 0) & (x0 >= 0) & (y0 + length <= ny) & (x0 + length <= nx)).tolist()
     out = np.empty((len(y0), bands, length, length), np.float32)
-    if inside.any():
-        views = sliding_window_view(image, (length, length), axis=(1, 2))
-        out[inside] = views[:, y0[inside], x0[inside]].swapaxes(0, 1)
-    for k in np.flatnonzero(~inside):
-        y, x = int(y0[k]), int(x0[k])
+    for k, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
+        image = source[k] if source.ndim == 4 else source
+        if inside[k]:
+            out[k] = image[:, y : y + length, x : x + length]
+            continue
         out[k] = np.nan
         rows = slice(max(y, 0), max(min(y + length, ny), 0))
         columns = slice(max(x, 0), max(min(x + length, nx), 0))
@@ -249,7 +295,7 @@ def _windows(image: FloatArray, y0: _Integers, x0: _Integers, length: int) -> Fl
         if part.size:
             top, left = rows.start - y, columns.start - x
             out[k, :, top : top + part.shape[1], left : left + part.shape[2]] = part
-    return np.ascontiguousarray(out.transpose(0, 2, 1, 3))
+    return out
 
 
 def _area(centres: _Doubles, ratio: float) -> _Weights:

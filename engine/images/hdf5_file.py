@@ -37,6 +37,7 @@ _AUXILIARY = (
     "background",
 )
 _HEADERS = ("header", "fits_header", "wcs", "wcs_header", "hdr")
+_CHUNK_BYTES = 32 * 2**20  # of unpacked chunks kept: a row of them
 _SCALES = ("pixel_scale", "pixelscale", "pixscale", "delta_pix", "deltapix")
 
 
@@ -146,7 +147,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
 
 def open_dataset(path: Path, key: int | str) -> tuple[Any, Section]:
     """Open a dataset for reading by region; the first of the two is to be closed."""
-    file = h5py.File(path, "r")
+    file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_BYTES, rdcc_nslots=4001)
     try:
         return file, file[key]
     except DAMAGE:
