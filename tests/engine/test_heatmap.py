@@ -60,7 +60,7 @@ def detector() -> HeatmapDetector:
 
 @pytest.fixture(scope="module")
 def sky() -> FloatArray:
-    shape = (640, 704)
+    shape = (448, 512)
     return gaussians(noise(shape, level=20), grid(shape), 40)
 
 
@@ -165,7 +165,7 @@ def test_one_tile_or_many(detector: HeatmapDetector, sky: FloatArray, pixel_scal
     one = peaks(image, detector, 1024, whole)
     assert len(one) > 20
     np.testing.assert_allclose(peaks(image, detector, 2 * CELL, whole), one, atol=0.02)
-    halves = [peaks(image, detector, 3 * CELL, (0, 640, *part)) for part in ((0, 301), (301, 704))]
+    halves = [peaks(image, detector, 3 * CELL, (0, 448, *part)) for part in ((0, 205), (205, 512))]
     both = np.concatenate(halves)
     np.testing.assert_allclose(both[np.lexsort(both.T)], one, atol=0.02)
 
@@ -174,9 +174,9 @@ def test_only_peaks_are_held(detector: HeatmapDetector, sky: FloatArray) -> None
     image = mosaic(sky)
     search = HeatmapSearch(image, detector)
     search.side = 2 * CELL
-    list(search.search((0, 128, 0, 704)))
+    list(search.search((0, 128, 0, 512)))
     above = set(search._peaks)
-    list(search.search((384, 640, 0, 704)))
+    list(search.search((320, 448, 0, 512)))
     assert not above & set(search._peaks)
     assert image.planes[0].largest <= (2 * CELL + 2 * detector.border) ** 2
 
@@ -251,6 +251,7 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("threads_as_processes")
 def test_patches_are_twins_of_the_same_bytes(patches: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.h5"
     list(simulate_patches(again, count=30, seed=4, size=96, processes=2))

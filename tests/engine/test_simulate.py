@@ -87,8 +87,13 @@ def test_a_twin_is_its_lens_without_the_arc():
 
 
 def test_every_kind_of_contaminant_turns_up():
-    kinds = {e.truth["kind"].decode() for s in scenes(220, seed=9) for e in s}
-    assert set(SECOND.contaminants) <= kinds
+    missing = set(SECOND.contaminants)
+    for index in range(220):
+        scene = make_scene(9, index, size=32, pixel_scales=(0.2, 0.6))
+        missing -= {example.truth["kind"].decode() for example in scene}
+        if not missing:
+            break
+    assert not missing
 
 
 def test_scenes_hold_data_at_the_centre():
