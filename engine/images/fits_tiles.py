@@ -11,6 +11,7 @@ import re
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ _METHODS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2")
 _DITHERS = {"NONE": 0, "NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
 _EXACT_ZERO = -2147483646  # what SUBTRACTIVE_DITHER_2 stores for a pixel of exactly 0
 _RANDOM = 10_000
+_ROWS = 16  # of low tiles unpacked together
 _RICE_TYPES = {1: np.uint8, 2: np.int16, 4: np.int32}
 _COLUMN_BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "P": 8, "Q": 16, "A": 1}
 
@@ -136,12 +138,13 @@ class TilePlane:
         self.shape = (layout.shape[-2], layout.shape[-1])
         self.tile, self.tile_width = layout.tile[-2:]
         self._across = -(-self.shape[1] // self.tile_width)
+        self._together = max(1, _ROWS // self.tile) if self._across == 1 else 1
         counts = [*layout.shape[:-2], -(-self.shape[0] // self.tile)]
         # Row of the table where the plane begins: the leading axes have tiles of length one.
         self._first = int(np.ravel_multi_index((*leading, 0), counts)) * self._across
         self._lock = threading.Lock()
         self._table: _Table | None = None
-        self._tiles: OrderedDict[int, FloatArray] = OrderedDict()
+        self._tiles: OrderedDict[tuple[int, int], FloatArray] = OrderedDict()
         self._kept = 0
 
     @property
@@ -154,16 +157,18 @@ class TilePlane:
         out = np.empty((len(range(y0, y1, step)), len(range(x0, x1, step))), np.float32)
         if not out.size:
             return out
-        for row in range(y0 // self.tile, (y1 - 1) // self.tile + 1):
-            top = row * self.tile
-            rows = _overlap(y0, y1, step, top, top + self.tile)
+        height = self.tile * self._together if step == 1 else self.tile
+        for row in range(y0 // height, (y1 - 1) // height + 1):
+            top = row * height
+            rows = _overlap(y0, y1, step, top, top + height)
             if rows is None:
                 continue
             for column in range(x0 // self.tile_width, (x1 - 1) // self.tile_width + 1):
                 left = column * self.tile_width
                 columns = _overlap(x0, x1, step, left, left + self.tile_width)
                 if columns is not None:
-                    out[rows[0], columns[0]] = self._unpacked(row, column)[rows[1], columns[1]]
+                    values = self._unpacked(row, column) if height == self.tile else self._unpacked_rows(row)
+                    out[rows[0], columns[0]] = values[rows[1], columns[1]]
         return out
 
     def glance(self, step: int) -> FloatArray:
@@ -191,15 +196,32 @@ class TilePlane:
 
     def _unpacked(self, row: int, column: int) -> FloatArray:
         index = self._first + row * self._across + column
-        with self._lock:
-            if index in self._tiles:
-                self._tiles.move_to_end(index)
-                return self._tiles[index]
         shape = self._tile_shape(row, column)
-        values = self._decode(index, shape, pixels=shape[0] * shape[1])
+        return self._kept_or((index, 1), lambda: self._decode(index, shape, pixels=shape[0] * shape[1]))
+
+    def _unpacked_rows(self, group: int) -> FloatArray:
+        """Low tiles as wide as the band, several at once: looking up each costs more than copying a few rows of it."""
+        first = group * self._together
+        rows = range(first, min(first + self._together, -(-self.shape[0] // self.tile)))
+
+        def join() -> FloatArray:
+            shapes = [self._tile_shape(row, 0) for row in rows]
+            tiles = [
+                self._decode(self._first + row, s, pixels=s[0] * s[1]) for row, s in zip(rows, shapes, strict=True)
+            ]
+            return np.concatenate(tiles)
+
+        return self._kept_or((self._first + first, self._together), join)
+
+    def _kept_or(self, key: tuple[int, int], make: Callable[[], FloatArray]) -> FloatArray:
         with self._lock:
-            if index not in self._tiles:
-                self._tiles[index] = values
+            if key in self._tiles:
+                self._tiles.move_to_end(key)
+                return self._tiles[key]
+        values = make()
+        with self._lock:
+            if key not in self._tiles:
+                self._tiles[key] = values
                 self._kept += values.nbytes
             while self._kept > KEPT_BYTES and len(self._tiles) > 1:
                 self._kept -= self._tiles.popitem(last=False)[1].nbytes

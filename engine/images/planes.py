@@ -100,14 +100,30 @@ class MappedPlane:
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
+        return to_float(self._mapped()[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
+
+    def stamps(self, corners: NDArray[np.int64], rows: NDArray[np.int64], out: FloatArray) -> None:
+        """Fill ``out[rows]`` (n, size, size) with pixels from corners (n, 2), (x, y), on; all inside the band."""
+        array, size = self._mapped(), out.shape[-1]
+        if array.dtype.kind == "f" and (self.scale, self.zero) == (1.0, 0.0):
+            with np.errstate(over="ignore", invalid="ignore"):
+                for row, (x, y) in zip(rows.tolist(), corners.tolist(), strict=True):
+                    out[row] = array[y : y + size, x : x + size]
+                if not np.isfinite(out.sum()):
+                    out[np.isinf(out)] = np.nan
+        else:
+            for row, (x, y) in zip(rows.tolist(), corners.tolist(), strict=True):
+                out[row] = self.read(y, y + size, x, x + size)
+
+    def _mapped(self) -> NDArray[Any]:
         if self._array is None:
-            try:
-                self._array = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+            try:  # as a plain array: slicing a memmap costs four times as much
+                self._array = np.asarray(np.memmap(self.path, self.dtype, "r", self.offset, self.shape))
             except DAMAGE as error:
                 raise ImageError(
                     f"{self.path.name} cannot be read any more ({reason(error)}): open it again"
                 ) from error
-        return to_float(self._array[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
+        return self._array
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_array": None}
