@@ -1,0 +1,104 @@
+"""Commands for teams: merge, consensus, graders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.program import Quiet, app, check_out, complain, follow
+from engine.errors import DataError
+
+if TYPE_CHECKING:
+    from engine.types import Step
+
+ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command()
+def merge(
+    project: ProjectFile,
+    others: Annotated[list[Path], typer.Argument(metavar="OTHER", help="Projects of the other graders.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="MERGED", help="A new project to merge into; PROJECT stays as it is.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Join the grades of a team: everyone's stand side by side, and nothing is lost. Merging again changes nothing."""
+    from engine.catalogue.merge import merge as merge_job
+    from engine.catalogue.store import Project
+
+    if out is not None:
+        out = out if out.suffix else out.with_suffix(".deeplense")
+        check_out(out, [project, *others])
+        if out.exists():
+            raise DataError(f"{out} exists already: choose another name, or merge into it without --out")
+        with Project.open(project, read_only=True) as source:
+            source.save_as(out)
+    last: list[Step] = []
+    with Project.open(out or project) as opened:
+        follow(merge_job(opened, others), "Merging", quiet, lambda step: last.__setitem__(slice(None), [step]))
+    report = last[0].items[0]
+    for warning in report.warnings:
+        complain(warning)
+    graders = f", graded by {', '.join(report.graders)}" if report.graders else ""
+    typer.echo(f"{report.events:,} new entries{graders}; {report.candidates:,} new candidates")
+
+
+@app.command()
+def consensus(
+    project: ProjectFile,
+    out: Annotated[
+        Path | None, typer.Option(metavar="TABLE", help="Table of all graded candidates: .csv .ecsv .fits .vot")
+    ] = None,
+    show: Annotated[int, typer.Option("-n", min=0, help="How many to print, most probable lenses first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """What the graders say together: mean, scatter, probability of a lens (Dawid & Skene), and how far they agree."""
+    from engine.catalogue.consensus import agreement
+    from engine.catalogue.consensus import consensus as together
+    from engine.catalogue.store import Project
+    from engine.export.consensus import consensus_table, write_consensus
+
+    if out is not None:
+        check_out(out, [project])
+    with Project.open(project, read_only=True) as opened:
+        found, agreed = together(opened), agreement(opened)
+        table = consensus_table(opened, found)
+    if out is not None:
+        write_consensus(table, out)
+    if as_json:
+        rows = [dict(zip(table.colnames, map(_plain, row), strict=True)) for row in table]
+        pairs = [
+            {"graders": [one.first, one.second], "kappa": _plain(one.kappa), "common": one.common}
+            for one in agreed.pairs
+        ]
+        fleiss = _plain(agreed.fleiss)
+        typer.echo(json.dumps({"fleiss": fleiss, "common": agreed.common, "pairs": pairs, "candidates": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)
+    shown = Table("candidate", "grades", "graders", "mean", "scatter", "P(lens)")
+    for row in table[:show]:
+        scatter = "" if row["scatter"] != row["scatter"] else f"{row['scatter']:.2f}"
+        cells = (str(row["graders"]), f"{row['mean']:.2f}", scatter, f"{row['p_lens']:.3f}")
+        shown.add_row(row["name"], row["grades"], *cells)
+    if show:
+        console.print(shown)
+    apart = int((table["span"] >= 2).sum())
+    console.print(f"{len(table)} candidates with a grade; on {apart} the graders differ by two or more")
+    if agreed.common:
+        console.print(f"Fleiss' kappa {agreed.fleiss:.2f} on {agreed.common} candidates with two grades or more")
+    for one in agreed.pairs:
+        console.print(f"Cohen's kappa of {one.first} and {one.second}: {one.kappa:.2f} on {one.common}")
+
+
+def _plain(value: Any) -> Any:
+    """A number or text as JSON takes it; None for what is not a number."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and value != value else value
