@@ -104,10 +104,11 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "layout", report.layout
     yield "images", f"{report.files}" + (f", {len(report.unreadable)} of them unreadable" if report.unreadable else "")
     yield "bands x height x width", _counted(report.shapes)
-    yield "bands", ", ".join(report.bands) or "not known"
+    yield "bands", "one, of any name" if report.bands == ("any",) else ", ".join(report.bands) or "not known"
     yield "pixel scale", f'{report.pixel_scale:.4g}"' if report.pixel_scale else "not known"
     yield "types", _counted(report.dtypes)
-    yield "values", f"{report.lowest:.6g} to {report.highest:.6g}"
+    if report.lowest is not None:
+        yield "values", f"{report.lowest:.6g} to {report.highest:.6g}"
     if report.storage_error:
         yield "kept as", f"{report.storage}, relative error {report.storage_error:.1e} at most"
     else:

@@ -187,3 +187,14 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert done.status == 2
     assert "bad.jpg" in done.out
     assert open_training_set([tmp_path / "set.h5"]).pixel_scales == (0.05,)
+
+
+@pytest.mark.parametrize(
+    ("folder", "part"),
+    [("train/ring", 0), ("Model_I_test/ring", 2), ("test/deeper/val/ring", 1), ("valley/ring", -1), ("val_ring", 1)],
+)
+def test_the_part_is_the_nearest_that_a_folder_says(folder: str, part: int, tmp_path: Path) -> None:
+    for place in (folder, folder.replace("ring", "spiral")):
+        put(tmp_path / "in" / place / "0.npy", image(8, 8))
+    found = found_in(tmp_path / "in")
+    assert (found.classes, {entry.part for entry in found.entries}) == (("ring", "spiral"), {part})

@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -70,7 +70,8 @@ class Files:
         try:
             yield copy
         finally:
-            copy.unlink(missing_ok=True)
+            with suppress(OSError):  # still open on some systems: it goes with the folder
+                copy.unlink()
 
     def _stream(self, member: Member) -> IO[bytes]:
         if isinstance(self.archive, zipfile.ZipFile) and isinstance(member, zipfile.ZipInfo):
@@ -96,14 +97,20 @@ def open_files(path: Path | str, stack: ExitStack) -> Generator[Step, None, File
     """
     path = Path(path)
     if path.is_dir():
-        found = sorted((PurePosixPath(*file.relative_to(path).parts), file) for file in path.rglob("*.*"))
-        return Files(path.resolve().name, {name: file for name, file in found if _wanted(name, 0)}, None, path)
+        found: dict[PurePosixPath, Member] = {}
+        for count, file in enumerate(path.rglob("*.*")):
+            name = PurePosixPath(*file.relative_to(path).parts)
+            if _wanted(name, 0):
+                found[name] = file
+            if count % 256 == 0:
+                yield Step(0, 0, note=f"{count} names read")
+        return Files(path.resolve().name, {name: found[name] for name in sorted(found)}, None, path)
     if not path.is_file():
         raise DataError(f"{path} does not exist: name the folder of the set, or its archive")
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deeplense-")))
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
+        with path.open("rb") as packed:
+            start = packed.read(8)
         packer = next((packer for magic, packer in _PACKERS.items() if start.startswith(magic)), None)
         plain = path if packer is None else (yield from _unpack(packer, path, scratch / "set.tar"))
         members: dict[PurePosixPath, Member] = {}
@@ -124,7 +131,7 @@ def open_files(path: Path | str, stack: ExitStack) -> Generator[Step, None, File
     except _BROKEN as error:
         raise DataError(f"{path.name} is cut short or damaged ({reason(error)}): get it again") from error
     bare = path.name.split(".tar")[0] if ".tar" in path.name else path.stem
-    return Files(bare, {key: members[key] for key in sorted(members)}, archive, scratch)
+    return Files(bare, {name: members[name] for name in sorted(members)}, archive, scratch)
 
 
 def _hidden(path: PurePosixPath) -> bool:

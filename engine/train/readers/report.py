@@ -42,8 +42,8 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     bands: tuple[str, ...] = ()
     pixel_scale: float | None = None
-    lowest: float = np.inf
-    highest: float = -np.inf
+    lowest: float | None = None
+    highest: float | None = None
     pixels_without_data: int = 0
     infinite_pixels: int = 0
     images_without_all_data: int = 0
@@ -170,8 +170,9 @@ class _Tally:
         report.images_without_all_data += int(good.size < image.size)
         report.constant += int(good.size == 0 or good.min() == good.max())
         if good.size:
-            report.lowest = min(report.lowest, float(good.min()))
-            report.highest = max(report.highest, float(good.max()))
+            low, high = float(good.min()), float(good.max())
+            report.lowest = low if report.lowest is None else min(report.lowest, low)
+            report.highest = high if report.highest is None else max(report.highest, high)
 
     def close(self) -> None:
         report = self._report
