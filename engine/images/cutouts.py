@@ -81,6 +81,7 @@ def cut_array(
     native_scale: float,
     size: int,
     pixel_scales: Sequence[float],
+    ordered: bool = False,
 ) -> FloatArray:
     """Cut square stamps out of an array in memory: the same resampling as `cut`.
 
@@ -89,6 +90,7 @@ def cut_array(
     image : (band, ny, nx) or (ny, nx); NaN and infinities are masked
     positions : (n, 2) pixels (x, y) of the image
     native_scale : arcsec per pixel of the image
+    ordered : add pixels up in their order, which is slower, so that the last bit is the same on any machine
 
     Returns
     -------
@@ -99,7 +101,7 @@ def cut_array(
     xy = np.asarray(positions, np.float64).reshape(-1, 2)
     ratios = _ratios(native_scale, pixel_scales, size)
     out = np.full((len(xy), len(ratios), len(planes), size, size), np.nan, np.float32)
-    _resample(planes, xy, ratios, out, np.arange(len(xy)))
+    _resample(planes, xy, ratios, out, np.arange(len(xy)), ordered=ordered)
     return out
 
 
@@ -182,7 +184,15 @@ def _patches(planes: Sequence[Plane], corners: _Integers, length: int) -> FloatA
     return out
 
 
-def _resample(source: FloatArray, xy: Positions, ratios: Sequence[float], out: FloatArray, rows: _Integers) -> None:
+def _resample(
+    source: FloatArray,
+    xy: Positions,
+    ratios: Sequence[float],
+    out: FloatArray,
+    rows: _Integers,
+    *,
+    ordered: bool = False,
+) -> None:
     """Fill ``out[rows]`` (n, scale, band, size, size) from an image (band, ny, nx), or from a patch of it each."""
     size = out.shape[-1]
     for index, ratio in enumerate(ratios):
@@ -194,7 +204,7 @@ def _resample(source: FloatArray, xy: Positions, ratios: Sequence[float], out: F
         for start in range(0, len(todo), batch):
             members = todo[start : start + batch]
             part = source[members] if source.ndim == 4 else source
-            out[rows[members], index] = _resample_batch(part, xy[members], ratio, size)
+            out[rows[members], index] = _resample_batch(part, xy[members], ratio, size, ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +236,7 @@ class _Weights:
         return out
 
 
-def _resample_batch(source: FloatArray, xy: Positions, ratio: float, size: int) -> FloatArray:
+def _resample_batch(source: FloatArray, xy: Positions, ratio: float, size: int, ordered: bool) -> FloatArray:
     """Stamps (n, band, size, size) at one scale."""
     # A millionth of a pixel is nothing, and rounding makes stamps on the native grid exact.
     centres: _Doubles = np.round(xy[:, :, None] + (np.arange(size, dtype=np.float64) - (size - 1) / 2) * ratio, 6)
@@ -241,8 +251,11 @@ def _resample_batch(source: FloatArray, xy: Positions, ratio: float, size: int) 
     x0, y0 = columns.first[:, 0], rows.first[:, 0]
     windows = _windows(source, y0, x0, length)
     # Multiplying by all weights is quickest, but spreads what is not finite: windows with holes go the other way.
-    vertical, horizontal = rows.dense(y0, length)[:, None], columns.dense(x0, length)[:, None].swapaxes(2, 3)
-    stamps: FloatArray = np.matmul(np.matmul(vertical, windows), horizontal, dtype=np.float32)
+    if ordered:
+        stamps = _apply(windows, rows, columns, y0, x0)
+    else:
+        vertical, horizontal = rows.dense(y0, length)[:, None], columns.dense(x0, length)[:, None].swapaxes(2, 3)
+        stamps = np.matmul(np.matmul(vertical, windows), horizontal, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(stamps).all(axis=(1, 2, 3)))
     if len(bad):
         stamps[bad] = _masked(windows[bad], centres[bad], ratio, y0[bad], x0[bad])

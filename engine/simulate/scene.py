@@ -158,6 +158,7 @@ def observe(
             native_scale=grid.scale,
             size=size,
             pixel_scales=pixel_scales,
+            ordered=True,
         )
         examples.append(Example(stamps[0], stamp.label, stamp.truth | {"kind": stamp.kind.encode()}))
     return examples
