@@ -7,14 +7,20 @@ galaxies, fields with a known lens and fields without any. Prints both lists, wo
 import argparse
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
+from PIL import Image
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from engine.detect.scan import scan
+from engine.detect.scoring import bands_for
 from engine.detect.stamps import score_stamps
+from engine.images.cutouts import cut
 from engine.images.mosaic import open_mosaic
 from engine.models.predict import Classifier, load_classifier
 from engine.types import Detection, Mosaic, ScanRequest
@@ -50,6 +56,44 @@ def bologna(classifier: Classifier, folder: Path) -> dict[str, float]:
             scores[label] = [float(np.mean(values)) for values in by_id.values()]
         auc[name] = round(float(roc_auc_score([0] * len(scores[0]) + [1] * len(scores[1]), scores[0] + scores[1])), 3)
     return auc
+
+
+def in_colour(classifier: Classifier, pixels: np.ndarray, scale: float) -> float:
+    """Score of the object in the middle of an image in g, r and i, (3, y, x), pixels of ``scale`` arcsec."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{band}.fits" for band in "gri"]
+        for file, image in zip(files, pixels, strict=True):
+            fits.writeto(file, np.asarray(image, np.float32))
+        mosaic = open_mosaic(files, bands=list("gri"), pixel_scale=scale)
+        centre = (np.array([[mosaic.shape[1], mosaic.shape[0]]]) - 1) / 2
+        card = classifier.card
+        stamps = cut(mosaic, centre, size=card.size, pixel_scales=card.pixel_scales, bands=bands_for(card, mosaic))
+        return float(classifier.score_bands(stamps, views=8).raw_score[0])
+
+
+def experts(classifier: Classifier, folder: Path) -> dict[str, float]:
+    """Rank correlation with the grades that experts gave candidates of Space Warps, CFHTLS stamps in colour.
+
+    The stamps are pictures, 30 arcsec across inside a frame, stretched to 8 bits: brightness is not linear there.
+    """
+    grades, scores = [], []
+    for file in sorted(folder.glob("*.png")):
+        picture = np.asarray(Image.open(file).convert("RGB"), np.float32)
+        dark = (
+            np.argwhere((picture.max(2) < 250).mean(0) > 0.5).ravel(),
+            np.argwhere((picture.max(2) < 250).mean(1) > 0.5),
+        )
+        x, y = ((axis.min() + 2, axis.max() - 1) for axis in dark)
+        inside = picture[y[0] : y[1], x[0] : x[1], ::-1].transpose(2, 0, 1)  # red is i, blue is g
+        grades.append(float(file.name.split("_grade")[1].split("_")[0]))
+        scores.append(in_colour(classifier, inside, 30.0 / inside.shape[-1]))
+    found = spearmanr(grades, scores)
+    return {
+        "stamps": len(grades),
+        "spearman": round(float(found.statistic), 3),
+        "p_value": round(float(found.pvalue), 4),
+        "median_score": round(float(np.median(scores)), 4),
+    }
 
 
 def field(folder: Path, pattern: str, bands: str) -> Mosaic:
@@ -90,6 +134,7 @@ def main() -> None:
         "auc": round(float(roc_auc_score(label, score)), 4),
         "average_precision": round(float(average_precision_score(label, score)), 4),
         "bologna_auc": bologna(classifier, data / "labelled" / "bologna"),
+        "space_warps": experts(classifier, data / "labelled" / "spacewarps"),
     }
     if not options.stamps_only:
         for pattern, (x, y, radius) in ARCS.items():
