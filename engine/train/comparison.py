@@ -21,7 +21,7 @@ from engine.train.request import TrainRequest
 
 JSON, SUMMARY, ALL_RUNS = "comparison.json", "comparison.csv", "runs.csv"
 SCORES = "scores.csv"
-_COLUMNS = 5  # metrics of the first table; the others follow in a second
+_COLUMNS = 6  # metrics a table shows at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,8 @@ def page_of_many(comparison: Comparison, paths: Sequence[Path], panels: Sequence
         else f"Seeds a model: {' or '.join(map(str, seeds))}. Each was trained for {base.epochs} epochs.",
     ]
     metrics = shown(runs[0].metrics)
-    tables = [
-        _table(groups, metrics[first : first + _COLUMNS], comparison) for first in range(0, len(metrics), _COLUMNS)
-    ]
+    parts = np.array_split(np.array(metrics), -(-len(metrics) // _COLUMNS))
+    tables = [_table(groups, part.tolist(), comparison) for part in parts]
     tables = [*tables[:1], *_differences(groups, metrics), _cost(groups), *tables[1:], *_rates(comparison)]
     return Page(
         title=f"{len(groups)} models compared on {files}",

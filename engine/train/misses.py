@@ -14,7 +14,7 @@ from engine.train.data import TrainingSet
 from engine.train.evaluation import Evaluation
 from engine.train.figures import Panel
 from engine.train.figures.stamps import Sheet, Stamp
-from engine.types import Cutouts, FloatArray
+from engine.types import Cutouts
 
 Group = tuple[str, NDArray[np.int64]]
 
@@ -23,14 +23,14 @@ def sheet_of(run: Evaluation, model: Predictor, count: int, *, saliency: bool = 
     """A figure of the worst misses, ``count`` of each kind."""
     groups = []
     for title, chosen in worst(run, count):
-        pixels = _pixels(run.data, chosen)
+        pixels = run.data.stamps(chosen)
         kinds = _kinds(run.data, chosen)
         stamps = []
         for index, stamp, kind in zip(chosen, pixels, kinds, strict=True):
             maps = None
             if saliency and isinstance(model, Classifier):
                 said = run.card.classes[1 if run.is_binary else int(run.probability[index].argmax())]
-                cutouts = Cutouts(stamp[None], run.data.pixel_scales, _bands(run.data), np.zeros((1, 2)))
+                cutouts = Cutouts(stamp[None], run.data.pixel_scales, run.data.bands, np.zeros((1, 2)))
                 maps = explain(model, cutouts, target=said).maps
             stamps.append(Stamp(stamp, maps, _text(run, int(index), kind)))
         groups.append((title, stamps))
@@ -64,14 +64,6 @@ def worst(run: Evaluation, count: int) -> Iterator[Group]:
             yield f"{name}, taken for another with the highest probability", surest
 
 
-def _pixels(data: TrainingSet, chosen: NDArray[np.int64]) -> FloatArray:
-    """Pixels (n, scale, band, y, x) of examples, in the order asked for."""
-    mask = np.zeros(len(data), bool)
-    mask[chosen] = True
-    found = np.concatenate([stamps for _, stamps in data.subset(mask).chunks()])
-    return found[np.searchsorted(np.flatnonzero(mask), chosen)]
-
-
 def _kinds(data: TrainingSet, chosen: NDArray[np.int64]) -> list[str]:
     """What the truth table calls the examples (spiral, twin ...), where it has the column kind."""
     found = []
@@ -81,10 +73,6 @@ def _kinds(data: TrainingSet, chosen: NDArray[np.int64]) -> list[str]:
             value = column[data.row[index]] if column is not None and len(column.shape) == 1 else b""
         found.append(value.decode() if isinstance(value, bytes) else str(value))
     return found
-
-
-def _bands(data: TrainingSet) -> tuple[str, ...]:
-    return data.bands
 
 
 def _text(run: Evaluation, index: int, kind: str) -> str:

@@ -84,6 +84,8 @@ def metric_note(run: Evaluation, repeats: int) -> str:
         )
     if run.is_finder:
         words += f" Purities are for a sky with one lens in {1 / run.sky_prior:,.0f} sources."
+    if not run.is_regression:
+        words += " Resampling repeats stamps and so raises calibration errors: their intervals lie above the value."
     if run.own_prior is not None:
         words += f" Probabilities are for a fraction of {run.own_prior:.3g} of {run.card.classes[1]}, as in this set."
     return words

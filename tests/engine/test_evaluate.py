@@ -248,6 +248,7 @@ def test_the_command_prints_metrics_and_names_the_page(
     data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.train.evaluate.panels_for", lambda runs: [])  # drawn in another test
+    monkeypatch.setattr("engine.train.evaluate._THROUGHPUT_S", 0.01)
     arguments = ("--repeats", 10, "--misses", 1, "--no-saliency", "--views", 2, "--threads", 1, "--device", "cpu")
     found = CommandLine(capsys)("evaluate", model, data, "--out", tmp_path / "report", *arguments)
     assert found.status == 0

@@ -7,20 +7,23 @@ several that are compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import FigureBase
 
 from engine.train.evaluation import LEVEL, Evaluation
 from engine.train.figures import course, ranking, truth, values
-from engine.train.figures.style import named
+from engine.train.figures.style import ACROSS, named
 
 Draw = Callable[[FigureBase, Sequence[Evaluation]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A figure on a page: what it is called, what it shows, when it is there; ``size`` in inches."""
+    """A figure on a page: what it is called, what it shows, when it is there; ``size`` in inches.
+
+    One of several ``cells`` side by side takes the width of the page.
+    """
 
     title: str
     caption: str
@@ -28,6 +31,7 @@ class Panel:
     fits: Callable[[Sequence[Evaluation]], bool] = lambda runs: True
     size: tuple[float, float] = (4.6, 3.7)
     wide: bool = False
+    cells: Callable[[Sequence[Evaluation]], int] = lambda runs: 1
 
 
 def _classifies(runs: Sequence[Evaluation]) -> bool:
@@ -54,6 +58,7 @@ def _several(runs: Sequence[Evaluation]) -> bool:
     return len(named(runs)) > 1
 
 
+_WIDE = (9.6, 3.4)
 _BARS = "Bars: 68 % binomial intervals."
 
 PANELS: tuple[Panel, ...] = (
@@ -84,6 +89,7 @@ PANELS: tuple[Panel, ...] = (
         "By the most probable class; seeds added up.",
         ranking.draw_confusion,
         lambda runs: _classifies(runs) and (len(runs) == 1 or not runs[0].is_binary),
+        cells=lambda runs: len(named(runs)),
     ),
     *(
         Panel(
@@ -103,14 +109,26 @@ PANELS: tuple[Panel, ...] = (
         )
         for column, title in zip(truth.MASSES, ("axion mass", "mass in subhalos"), strict=True)
     ),
-    Panel("Predicted and true", "Dotted: equal.", values.draw_predicted, _regresses),
-    Panel("Residuals", "Line: median; band: the middle 68 %.", values.draw_residuals, _regresses),
+    Panel(
+        "Predicted and true",
+        "Dotted: equal.",
+        values.draw_predicted,
+        _regresses,
+        cells=lambda runs: len(named(runs)) * len(runs[0].card.targets),
+    ),
+    Panel(
+        "Residuals",
+        "Line: median; band: the middle 68 %.",
+        values.draw_residuals,
+        _regresses,
+        cells=lambda runs: len(runs[0].card.targets),
+    ),
     Panel(
         "Training",
         "Dots: the epoch whose weights were kept.",
         course.draw_training,
         course.has_history,
-        size=(9.6, 3.4),
+        size=_WIDE,
         wide=True,
     ),
     Panel("Cost", "The network alone, in batches; preparing stamps comes on top.", course.draw_cost, _several),
@@ -119,4 +137,9 @@ PANELS: tuple[Panel, ...] = (
 
 def panels_for(runs: Sequence[Evaluation]) -> list[Panel]:
     """The figures that some evaluations have."""
-    return [panel for panel in PANELS if panel.fits(runs)]
+    return [_fitted(panel, panel.cells(runs)) for panel in PANELS if panel.fits(runs)]
+
+
+def _fitted(panel: Panel, cells: int) -> Panel:
+    width, height = _WIDE
+    return panel if cells == 1 else replace(panel, wide=True, size=(width, height * -(-cells // ACROSS)))

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import FigureBase
 
 from engine.train.evaluation import Evaluation, rank_of, title_of
-from engine.train.figures.style import BLUE, INK, ORANGE, line_style, named
+from engine.train.figures.style import BLUE, INK, ORANGE, line_style, named, plain_numbers
 
 
 def draw_training(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
@@ -45,7 +45,9 @@ def draw_cost(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
         axes.plot(x, y, "o", color=line_style(number)["color"], markersize=7)
         axes.annotate(name, (x, y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
     axes.set(xscale="log", yscale="log", xlabel="Parameters (millions)", ylabel=f"Images a second on {runs[0].device}")
-    axes.margins(0.25, 0.2)
+    axes.margins(0.3, 0.2)
+    for axis in (axes.xaxis, axes.yaxis):
+        plain_numbers(axis)
 
 
 def has_history(runs: Sequence[Evaluation]) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from engine.train.evaluation import Evaluation
-from engine.train.figures.style import BLUE, INK, ORANGE, RED, line_style, named, rates, unit_square
+from engine.train.figures.style import ACROSS, BLUE, INK, ORANGE, RED, line_style, named, rates, unit_square
 from engine.train.purity import purity_curve
 
 _BINS = 10
@@ -43,7 +43,7 @@ def draw_few_false_positives(figure: FigureBase, runs: Sequence[Evaluation]) -> 
     negatives = int((runs[0].data.label == 0).sum())
     axes.set(xscale="log", xlim=(0.5 / negatives, 1), ylim=(-0.01, 1.01))
     axes.set(xlabel=f"False-positive rate among {negatives:,} negatives", ylabel="True-positive rate")
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
 
 
 def draw_precision(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
@@ -113,7 +113,7 @@ def draw_scores(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
 def draw_confusion(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     """What each class was taken for: percent of a row, and counts; seeds of one recipe are added up."""
     groups = named(runs)
-    columns = min(3, len(groups))
+    columns = min(ACROSS, len(groups))
     grid = figure.subplots(-(-len(groups) // columns), columns, squeeze=False).ravel()
     for axes in grid[len(groups) :]:
         axes.remove()

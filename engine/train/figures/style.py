@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from astropy.stats import binom_conf_interval
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +21,8 @@ INK = "#24292f"
 """The colour of text and axes; a page replaces it by its own."""
 BLUE, RED, GREEN, PINK, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 COLOURS = (BLUE, RED, GREEN, PINK, ORANGE, SKY)
+ACROSS = 3
+"""Cells side by side on the width of a page."""
 _DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 _STYLES = tuple({"color": colour, "linestyle": dash} for dash, colour in product(_DASHES, COLOURS))
 
@@ -104,11 +107,10 @@ def unit_square(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.set_aspect("equal", adjustable="box")
 
 
-def plain_log_axis(axes: Axes) -> None:
-    """A logarithmic x axis with numbers as people write them, at 1, 2 and 5 where it is short."""
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
+def plain_numbers(axis: Axis) -> None:
+    """Numbers as people write them on a logarithmic axis, at 1, 2 and 5 where it is short."""
+    low, high = axis.get_view_interval()
     subs = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(10, subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(10, subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -10,7 +10,7 @@ from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
 from engine.train.evaluation import Evaluation
-from engine.train.figures.style import INK, label_of, line_style, named, plain_log_axis, rates
+from engine.train.figures.style import INK, label_of, line_style, named, plain_numbers, rates
 
 FALSE_POSITIVES = 1e-2
 """The false-positive rate at which completeness is drawn."""
@@ -115,6 +115,7 @@ def _draw_rates(
 def _finish(axes: Axes, column: str, runs: Sequence[Evaluation]) -> None:
     axes.set(xlabel=label_of(column), ylim=(-0.02, 1.02))
     if not column.startswith("log_"):
-        plain_log_axis(axes)
+        axes.set_xscale("log")
+        plain_numbers(axes.xaxis)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="best")

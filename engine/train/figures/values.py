@@ -9,7 +9,7 @@ from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
 from engine.train.evaluation import Evaluation
-from engine.train.figures.style import INK, label_of, line_style, named
+from engine.train.figures.style import ACROSS, INK, label_of, line_style, named
 
 _MOST = 5000  # points that a figure shows
 _BINS = 12
@@ -20,7 +20,7 @@ def draw_predicted(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     groups = named(runs)
     targets = tuple(runs[0].card.targets)
     cells = [(name, seeds, k) for name, seeds in groups.items() for k in range(len(targets))]
-    columns = min(3, len(cells))
+    columns = min(ACROSS, len(cells))
     grid = figure.subplots(-(-len(cells) // columns), columns, squeeze=False).ravel()
     for axes in grid[len(cells) :]:
         axes.remove()
