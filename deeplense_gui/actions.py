@@ -46,6 +46,14 @@ def _has_mosaic(session: Session) -> bool:
     return session.mosaic is not None
 
 
+def _has_bands(session: Session) -> bool:
+    return session.mosaic is not None and len(session.mosaic.bands) > 1
+
+
+def _has_sky(session: Session) -> bool:
+    return session.mosaic is not None and session.mosaic.wcs is not None
+
+
 def _has_project(session: Session) -> bool:
     return session.project is not None
 
@@ -220,30 +228,80 @@ ACTIONS: tuple[Action, ...] = (
         separator=True,
     ),
     Action(
-        "view.fit", "Whole mosaic", ("F",), lambda window: window.panels["mosaic"].canvas.fit(),
-        "Show the whole mosaic", "View", "fit", _has_mosaic,
+        "mosaic.go_to", "Go to…", ("Ctrl+G", "Ctrl+L"), lambda window: window.panels["mosaic"].goto.open(),
+        "Type a position (RA Dec, l b, px x y) or a candidate, and go there", "Mosaic", "goto", _has_mosaic,
     ),
     Action(
-        "view.actual_size", "Pixel by pixel", ("1",), lambda window: window.panels["mosaic"].canvas.actual_size(),
-        "One pixel of the mosaic on one of the screen", "View", "actual-size", _has_mosaic,
+        "view.fit", "Whole mosaic", ("F",), lambda window: window.panels["mosaic"].canvas.fit(),
+        "Show the whole mosaic", "Mosaic", "fit", _has_mosaic, separator=True,
+    ),
+    Action(
+        "view.actual_size", "Pixel by pixel", ("1",),
+        lambda window: window.panels["mosaic"].canvas.actual_size(),
+        "One pixel of the mosaic on one of the screen", "Mosaic", "actual-size", _has_mosaic,
     ),
     Action(
         "view.centre", "Centre on the candidate", ("Z",),
         lambda window: window.panels["mosaic"].canvas.centre_on_selection(),
-        "Go to the selected candidate on the mosaic", "View", "centre", _can_look_closer,
+        "Go to the selected candidate on the mosaic", "Mosaic", "centre", _can_look_closer,
     ),
     Action(
         "view.zoom_in", "Closer", ("+", "="), lambda window: window.panels["mosaic"].canvas.zoom_by(1.5),
-        "Zoom into the mosaic", "View", "zoom-in", _has_mosaic,
+        "Zoom into the mosaic", "Mosaic", "zoom-in", _has_mosaic,
     ),
     Action(
         "view.zoom_out", "Farther", ("-",), lambda window: window.panels["mosaic"].canvas.zoom_by(1 / 1.5),
-        "Zoom out of the mosaic", "View", "zoom-out", _has_mosaic,
+        "Zoom out of the mosaic", "Mosaic", "zoom-out", _has_mosaic,
+    ),
+    Action(
+        "mosaic.next_band", "Next band", (".",), lambda window: window.panels["mosaic"].step_band(1),
+        "Show the next band of the mosaic; colour is one of them", "Mosaic", "", _has_bands, separator=True,
+    ),
+    Action(
+        "mosaic.previous_band", "Previous band", (",",), lambda window: window.panels["mosaic"].step_band(-1),
+        "Show the band before", "Mosaic", "", _has_bands,
+    ),
+    Action(
+        "mosaic.blink", "Blink the bands", ("Ctrl+B",), lambda window: window.panels["mosaic"].toggle_blinking(),
+        "Show one band after the other, or stop that", "Mosaic", "", _has_bands,
+    ),
+    Action(
+        "mosaic.measure", "Measure", ("M",), lambda window: window.panels["mosaic"].ruler_button.toggle(),
+        "Drag a line to measure distance and position angle; Escape ends it", "Mosaic", "ruler", _has_mosaic,
+        separator=True,
+    ),
+    Action(
+        "mosaic.grid", "Coordinate grid", ("Shift+G",),
+        lambda window: window.panels["mosaic"].overlays.toggle_layer("grid"),
+        "Hide or show lines of equal right ascension and declination", "Mosaic", "", _has_sky,
+    ),
+    Action(
+        "mosaic.contours", "Contours", ("Shift+C",),
+        lambda window: window.panels["mosaic"].overlays.toggle_layer("contours"),
+        "Hide or show curves of equal brightness; the band is chosen under Overlays", "Mosaic", "", _has_mosaic,
+    ),
+    Action(
+        "mosaic.regions", "Load regions…", (), lambda window: window.panels["mosaic"].ask_regions(),
+        "Draw the shapes of a DS9 region file over the mosaic", "Mosaic", "", _has_mosaic,
+    ),
+    Action(
+        "mosaic.known", "Load known objects…", (), lambda window: window.panels["mosaic"].ask_known(),
+        "Draw the objects of a catalogue over the mosaic: CSV, FITS or VOTable with RA and Dec", "Mosaic", "",
+        _has_sky,
+    ),
+    Action(
+        "mosaic.picture", "Save the view as PNG…", ("Ctrl+Shift+P",),
+        lambda window: window.panels["mosaic"].ask_picture(),
+        "Save what is seen, with its overlays, and its WCS in a file beside it", "Mosaic", "", _has_mosaic,
+        separator=True,
+    ),
+    Action(
+        "mosaic.cutout", "Save the view as FITS…", (), lambda window: window.panels["mosaic"].ask_cutout(),
+        "Cut what is in view out of the mosaic, all bands, with its WCS", "Mosaic", "", _has_mosaic,
     ),
     Action(
         "view.overlays", "Hide or show overlays", ("H",), lambda window: window.session.toggle_overlays(),
         "Hide circles, labels and saliency to see the pixels alone", "View", "overlays", _has_mosaic, toolbar=True,
-        separator=True,
     ),
     Action(
         "view.gallery", "Table or gallery", ("Ctrl+T",), lambda window: window.swap_list(),
@@ -270,4 +328,4 @@ ACTIONS: tuple[Action, ...] = (
         "Version, licence and the model in use", "Help",
     ),
 )  # fmt: skip
-MENUS = ("File", "Edit", "Scan", "Grade", "Stamp", "View", "Help")
+MENUS = ("File", "Edit", "Scan", "Grade", "Stamp", "Mosaic", "View", "Help")

@@ -12,6 +12,8 @@ from deeplense_gui.actions import ACTIONS, MENUS
 POINTER = (
     ("Wheel", "Zoom the mosaic at the cursor, or the stamp"),
     ("Drag", "Move the mosaic, or the stamp"),
+    ("Ctrl + arrows", "Move the mosaic; with Shift by a whole view"),
+    ("Right click", "Copy a position, save the view"),
     ("Click on a circle", "Select the candidate"),
     ("Click on a view", "Show it large"),
     ("Double click", "The whole mosaic; the stamp centred"),
@@ -26,12 +28,12 @@ class ShortcutsDialog(QDialog):
         self.setWindowTitle("Keyboard shortcuts")
         columns = QHBoxLayout()
         columns.setSpacing(36)
-        for menus in (("Grade", "Stamp"), ("View", "Scan"), ("File", "Edit", "Help")):
+        for menus in (("Grade", "Stamp"), ("Mosaic",), ("View", "Scan", "File", "Edit", "Help")):
             column = QVBoxLayout()
             for menu in (menu for menu in MENUS if menu in menus):
                 rows = [(native(action.keys), action.text) for action in ACTIONS if action.menu == menu and action.keys]
                 column.addWidget(_group(menu, rows))
-            if "View" in menus:
+            if "Mosaic" in menus:
                 column.addWidget(_group("Mouse", POINTER))
             column.addStretch(1)
             columns.addLayout(column)
