@@ -1,4 +1,4 @@
-"""Commands for teams: merge, consensus, graders."""
+"""Commands for teams and their lists: merge, consensus, crossmatch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.program import Quiet, app, check_out, complain, follow
+from engine.cli.program import Quiet, app, check_out, complain, follow, remark
 from engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -102,3 +102,47 @@ def _plain(value: Any) -> Any:
     """A number or text as JSON takes it; None for what is not a number."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and value != value else value
+
+
+@app.command()
+def crossmatch(
+    project: ProjectFile,
+    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="CSV, TSV, ECSV, FITS or VOTable.")],
+    radius: Annotated[float, typer.Option(metavar="ARCSEC", help="How far apart one object may be.")] = 3.0,
+    ra: Annotated[str | None, typer.Option(metavar="COLUMN", help="Right ascension, where the guess is wrong.")] = None,
+    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Declination.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="COLUMN", help="Name of the object.")] = None,
+    reference: Annotated[str | None, typer.Option(metavar="COLUMN", help="Who published it.")] = None,
+    grading: Annotated[str | None, typer.Option(metavar="COLUMN", help="How it was graded there.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Mark the candidates that are in a catalogue of known objects, with reference and grading; needs no network."""
+    from engine.catalogue.known import crossmatch as crossmatch_job
+    from engine.catalogue.known import duplicates, matches, missed
+    from engine.catalogue.known_files import read_known
+    from engine.catalogue.store import Project
+
+    objects = read_known(catalogue, ra=ra, dec=dec, name=name, reference=reference, grading=grading)
+    remark(objects.notes, quiet)
+    last: list[Step] = []
+    with Project.open(project) as opened:
+        job = crossmatch_job(opened, objects, radius)
+        follow(job, "Matching", quiet, lambda step: last.__setitem__(slice(None), [step]))
+        found = matches(opened, opened.ids(known=True))
+        lost = [one for one in missed(opened) if one.catalogue == catalogue.name]
+        twice = duplicates(opened, radius)
+        names = {row.id: row.name for row in opened.rows(list(found))}
+    report = last[0].items[0]
+    taken = ", ".join(f"{what} from {column!r}" for what, column in objects.columns.items())
+    typer.echo(f"{report.objects:,} objects ({taken}); {report.on_mosaics:,} of them on these mosaics")
+    for number, known in found.items():
+        for one in (one for one in known if one.catalogue == catalogue.name):
+            typer.echo(f'{names[number]} is {one.name}, {one.separation:.1f}" away: {_said(one)}')
+    for one in lost:
+        typer.echo(f"no candidate at {one.name} ({one.ra:.5f} {one.dec:+.5f}): {_said(one)}")
+    if twice:
+        typer.echo(f"{len(twice)} groups of candidates lie within the radius of each other: {twice[:5]}")
+
+
+def _said(known: Any) -> str:
+    return ", ".join(text for text in (known.grading, known.reference) if text)
