@@ -7,9 +7,13 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import h5py
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
@@ -54,6 +58,55 @@ def report(name: str, *, ratio: float, goal: float, **facts: object) -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     line = {"benchmark": name, "ratio": round(ratio, 2), "goal": goal, "met": ratio >= goal, **facts}
     print(json.dumps(line | {"machine": machine}))
+
+
+def private_mib() -> int:
+    """Private memory of this process (Linux)."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) // 1024
+
+
+def forget(path: os.PathLike) -> None:
+    """Have the system drop its copy of a file, so that the next read is from the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def in_process(script: str, *arguments: object) -> dict[str, float]:
+    """Run a script anew, so that neither memory nor caches of one measurement help another; its last line is JSON."""
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+KINDS = ("plain", "rice-256", "rice-rows", "hdf5")
+
+
+def write_kind(folder: os.PathLike, kind: str, side: int) -> Path:
+    """Write a square field of noise and sources, stored in one of the ways that surveys do."""
+    plain = Path(folder) / "plain.fits"
+    if not plain.exists():
+        write_sky(plain, side, sources=side // 4)
+    if kind == "plain":
+        return plain
+    with fits.open(plain, memmap=True) as file:
+        if kind == "hdf5":
+            path = Path(folder) / "sky.h5"
+            with h5py.File(path, "w") as out:
+                data = out.create_dataset("image", (side, side), "f4", chunks=(min(256, side), min(256, side)))
+                data.attrs["header"] = file[0].header.tostring(sep="\n")
+                for y in range(0, side, 256):
+                    data[y : y + 256] = file[0].data[y : y + 256]
+            return path
+        path = Path(folder) / f"{kind}.fits.fz"
+        tile = (1, side) if kind == "rice-rows" else (256, 256)
+        image, header = file[0].data.astype(np.float32), file[0].header
+        fits.CompImageHDU(image, header, tile_shape=tile, quantize_method=1, dither_seed=1).writeto(path)
+    return path
 
 
 def write_sky(path: os.PathLike, side: int, *, sources: int, pixel_scale: float = 0.2, seed: int = 1) -> np.ndarray:

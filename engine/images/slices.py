@@ -16,6 +16,7 @@ from engine.images.planes import MappedPlane
 from engine.types import Cutouts, FloatArray, Mosaic, Plane, Positions
 
 _CELL = 256  # pixels; stamps are taken cell by cell, so that each compressed tile is unpacked once
+_SEVERAL = 3  # stamps of a cell from which on one read of them all is quicker
 _THREADS = 2
 _FAR = 1 << 40  # pixels
 
@@ -72,11 +73,26 @@ def _fill_part(plane: Plane, rows: NDArray[np.int64], corners: NDArray[np.int64]
     whole, places = rows[inside], corners[inside]
     if isinstance(plane, MappedPlane):
         plane.stamps(places, whole, out)
-    else:
-        for row, (x, y) in zip(whole.tolist(), places.tolist(), strict=True):
-            out[row] = plane.read(y, y + size, x, x + size)
+    elif len(whole):
+        changes = np.flatnonzero(np.any(np.diff(places // _CELL, axis=0) != 0, axis=1)) + 1
+        for members, corner in zip(np.split(whole, changes), np.split(places, changes), strict=True):
+            _fill_cell(plane, members, corner, out)
     for row, (x, y) in zip(rows[~inside].tolist(), corners[~inside].tolist(), strict=True):
         out[row] = np.nan
         y0, y1, x0, x1 = max(y, 0), min(y + size, ny), max(x, 0), min(x + size, nx)
         if y0 < y1 and x0 < x1:
             out[row, y0 - y : y1 - y, x0 - x : x1 - x] = plane.read(y0, y1, x0, x1)
+
+
+def _fill_cell(plane: Plane, rows: NDArray[np.int64], corners: NDArray[np.int64], out: FloatArray) -> None:
+    """Fill ``out[rows]`` from corners near each other: in one read if there are several."""
+    size = out.shape[-1]
+    left, top = corners.min(axis=0).tolist()
+    right, bottom = (corners.max(axis=0) + size).tolist()
+    if len(rows) >= _SEVERAL:
+        region = plane.read(top, bottom, left, right)
+        for row, (x, y) in zip(rows.tolist(), (corners - (left, top)).tolist(), strict=True):
+            out[row] = region[y : y + size, x : x + size]
+    else:
+        for row, (x, y) in zip(rows.tolist(), corners.tolist(), strict=True):
+            out[row] = plane.read(y, y + size, x, x + size)
