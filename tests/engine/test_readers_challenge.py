@@ -91,6 +91,7 @@ def square_arcsec(row: str) -> str:
         [HEADER.replace(",", " "), *(row.replace(",", "  ") for row in ROWS)],
         [HEADER, *map(square_arcsec, reversed(ROWS))],
         [HEADER + ",remark", *(row.replace("10000", "0010000") + ",text" for row in ROWS)],
+        [HEADER, *ROWS, "notes," + "x" * 140_000],
     ],
 )
 def test_tables_as_people_write_them(lines: list[str], tmp_path: Path) -> None:

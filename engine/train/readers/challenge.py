@@ -21,6 +21,7 @@ _NUMBERS = {  # columns of the table, as their names are once in lower case, and
     "flux_lensed_in_sigma": "arc_flux_in_sigma",
 }
 _STERADIAN = (180 * 3600 / math.pi) ** 2  # square arcsec
+_LARGEST = 256 << 20  # bytes of a table
 _SMALLEST = 1e-6  # square arcsec; as steradians this is an Einstein radius of two arcmin
 
 
@@ -85,6 +86,8 @@ def _read_table(files: Files, name: PurePosixPath) -> _Table | None:
     if name.suffix.lower() != TABLE:
         return None
     with files.on_disk(name) as path:
+        if path.stat().st_size > _LARGEST:
+            return None
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
     table: _Table | None = None
     header: list[str] = []
@@ -104,7 +107,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """Cells of the lines that hold any, at commas, semicolons, tabs or spaces, with the number of the line."""
     for number, line in enumerate(text.splitlines(), 1):
         mark = next((mark for mark in ",;\t" if mark in line), None)
-        cells = next(csv.reader([line], delimiter=mark)) if mark else line.split()
+        try:
+            cells = next(csv.reader([line], delimiter=mark)) if mark else line.split()
+        except csv.Error:  # a cell of more than 128 KiB: no table of numbers
+            continue
         if any(cell.strip() for cell in cells):
             yield number, cells
 
