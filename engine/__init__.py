@@ -15,29 +15,42 @@ if TYPE_CHECKING:
     from engine.errors import DataError, EngineError, ImageError, ModelError, ProjectError
     from engine.images.mosaic import open_mosaic
     from engine.models.predict import load_classifier
+    from engine.train.compare import CompareRequest, compare
+    from engine.train.evaluate import EvaluateRequest, evaluate
+    from engine.train.request import TrainRequest
     from engine.types import ScanRequest
 
 __all__ = [
+    "CompareRequest",
     "DataError",
     "EngineError",
+    "EvaluateRequest",
     "ImageError",
     "ModelError",
     "Project",
     "ProjectError",
     "ScanRequest",
+    "TrainRequest",
+    "compare",
+    "evaluate",
     "load_classifier",
     "open_mosaic",
     "scan",
 ]
 
 _HOMES = {
+    "CompareRequest": "engine.train.compare",
     "DataError": "engine.errors",
     "EngineError": "engine.errors",
+    "EvaluateRequest": "engine.train.evaluate",
     "ImageError": "engine.errors",
     "ModelError": "engine.errors",
     "Project": "engine.catalogue.store",
     "ProjectError": "engine.errors",
     "ScanRequest": "engine.types",
+    "TrainRequest": "engine.train.request",
+    "compare": "engine.train.compare",
+    "evaluate": "engine.train.evaluate",
     "load_classifier": "engine.models.predict",
     "open_mosaic": "engine.images.mosaic",
     "scan": "engine.detect.scan",
