@@ -66,11 +66,10 @@ def plane_bands(header: Mapping[str, Any], count: int) -> tuple[str, ...]:
 def file_band(path: Path) -> str:
     """The band in a file name, such as field_g.fits or RXJ1131_F814W_cutout.fits; an empty string if there is none."""
     words = [word for word in re.split(r"[_\-. ]", _stem(path)) if word]
-    for word in words:
-        if _LONG.match(word):
-            return word
     named = [word for word in words if not word.isdigit()]
-    return named[-1] if len(named) > 1 and _SHORT.match(named[-1]) else ""
+    if len(named) > 1 and _SHORT.match(named[-1]):  # first: W3 in cfhtls_w3_g is a field, not a band
+        return named[-1]
+    return next((word for word in words if _LONG.match(word)), "")
 
 
 def file_bands(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -134,7 +134,9 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
     leading = [(index,) for index in range(count)] if len(dataset.shape) == 3 else [()]
     planes: tuple[Plane, ...]
     if offset is None:
-        planes = tuple(SectionPlane(source, index, shape, tile=tile, tile_width=tile_width) for index in leading)
+        planes = tuple(
+            SectionPlane(source, index, shape, tile=tile, tile_width=tile_width, keeps=True) for index in leading
+        )
     else:  # in one piece, as in a plain file
         size = shape[0] * shape[1] * np.dtype(stored).itemsize
         planes = tuple(

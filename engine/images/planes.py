@@ -172,16 +172,24 @@ class Source:
 class SectionPlane:
     """A band stored in compressed tiles or chunks: only those a region touches are unpacked.
 
-    ``tile`` and ``tile_width`` are the height and width of a tile. A step reads one row of tiles after the other, and
+    ``tile`` and ``tile_width`` are the height and width of a tile; ``keeps`` says that the reader keeps what it has
+    unpacked, a row of tiles. A step reads one row of tiles after the other, and
     skips those without any of its rows. Tiles wider than a region, such as whole rows, are kept as far as they reach:
     the neighbouring region, which a scan reads next, would unpack the same ones.
     """
 
     def __init__(
-        self, source: Source, leading: tuple[int, ...], shape: tuple[int, int], *, tile: int = 1, tile_width: int = 1
+        self,
+        source: Source,
+        leading: tuple[int, ...],
+        shape: tuple[int, int],
+        *,
+        tile: int = 1,
+        tile_width: int = 1,
+        keeps: bool = False,
     ) -> None:
         self.source, self.leading, self.shape = source, leading, shape
-        self.tile, self.tile_width = tile, tile_width
+        self.tile, self.tile_width, self.keeps = tile, tile_width, keeps
         self._strip: tuple[int, int, FloatArray] | None = None
 
     @property
@@ -191,11 +199,8 @@ class SectionPlane:
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
-        if step > 1:  # readers of compressed tiles unpack whole tiles in any case: the step is taken afterwards
-            wanted = range(y0, y1, step)
-            starts = [k for k, y in enumerate(wanted) if not k or y // self.tile != (y - step) // self.tile]
-            bands = [wanted[k:end] for k, end in zip(starts, [*starts[1:], len(wanted)], strict=True)]
-            return np.concatenate([self._pixels(b[0], b[-1] + 1, x0, x1)[::step, ::step] for b in bands])
+        if step > 1:
+            return self._decimated(range(y0, y1, step), x0, x1, step)
         nx = self.shape[1]
         if self.tile_width <= x1 - x0 or (y1 - y0) * nx * 4 > _STRIP_BYTES:
             return self._pixels(y0, y1, x0, x1)
@@ -203,6 +208,16 @@ class SectionPlane:
         if strip is None or y0 < strip[0] or y1 > strip[1]:
             strip = self._strip = (y0, y1, self._pixels(y0, y1, 0, nx))
         return strip[2][y0 - strip[0] : y1 - strip[0], x0:x1].copy()
+
+    def _decimated(self, wanted: range, x0: int, x1: int, step: int) -> FloatArray:
+        # Each row by itself where the reader keeps what it unpacked, else all rows of a tile together.
+        tile = 1 if self.keeps else self.tile
+        starts = [k for k, y in enumerate(wanted) if not k or y // tile != (y - step) // tile]
+        out = np.empty((len(wanted), len(range(x0, x1, step))), np.float32)
+        for start, end in zip(starts, [*starts[1:], len(wanted)], strict=True):
+            rows = wanted[start:end]
+            out[start:end] = self._pixels(rows[0], rows[-1] + 1, x0, x1)[::step, ::step]
+        return out
 
     def _pixels(self, y0: int, y1: int, x0: int, x1: int) -> FloatArray:
         pixels = self.source.read((*self.leading, slice(y0, y1), slice(x0, x1)))

@@ -239,6 +239,7 @@ def test_names_given_by_hand_win(band_files: list[Path]) -> None:
         (["field_g.fits", "field_r.fits.gz", "field_i.fits.fz"], ("g", "r", "i")),
         (["RXJ1131_F814W_sci.fits", "RXJ1131_F555W_sci.fits"], ("F814W", "F555W")),
         (["imageSDSS_G-100002.fits", "imageSDSS_U-100002.fits"], ("G", "U")),
+        (["cfhtls_w3_g.fits", "cfhtls_w3_r.fits"], ("g", "r")),
         (["red.fits", "green.fits"], ("red", "green")),
         (["a1.fits", "a2.fits"], ("1", "2")),
         (["x/a.fits", "y/a.fits"], ("1", "2")),
