@@ -27,8 +27,8 @@ ENDLESS = 10_000_000  # stamps: more than anybody waits for
 
 
 def spent() -> tuple[float, float]:
-    """Seconds on the processor, and ready but waiting for it, of this process and its living children."""
-    pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+    """Seconds on the processor, and ready but waiting for it, of the worker processes, or of this one without any."""
+    pids = [child.pid for child in multiprocessing.active_children()] or [os.getpid()]
     ran = waited = 0.0
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
