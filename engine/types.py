@@ -38,7 +38,7 @@ class Plane(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mosaic:
-    """A survey image of one or more bands on one grid; the pixels stay on disk.
+    """A survey image of one or more bands, seen on one grid; the pixels stay on disk.
 
     ``id`` is stable for the same file contents (path, size, mtime, HDU). ``pixel_scale`` is arcsec per pixel, or
     None when neither the file nor the user gave one; ``wcs`` is two-dimensional and celestial, or None. ``units`` has

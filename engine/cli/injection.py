@@ -13,7 +13,7 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from engine.types import Mosaic, Step
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band on one grid.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band.")]
 Bands = Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same arcs.")]
 Gain = Annotated[float | None, typer.Option(metavar="E", help="Electrons a unit, for the arcs' photon noise.")]

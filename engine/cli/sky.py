@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def scan(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band on one grid.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band.")],
     out: Annotated[Path, typer.Option(metavar="CATALOGUE", help="Catalogue: .csv .ecsv .fits .vot .parquet .reg")],
     bands: Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")] = None,
     hdu: Hdu = None,
