@@ -45,6 +45,13 @@ def open_mosaic(files: Sequence[Path], known_as: str | None, options: Mapping[st
     yield Step(1, 1, (replace(mosaic, id=known_as) if known_as else mosaic,))
 
 
+def queue(name: str, grader: str) -> Any:
+    """The query of a named queue, as one person sees it."""
+    from engine.catalogue.queues import queue
+
+    return queue(name, grader=grader)
+
+
 def open_sheet(files: Sequence[Path], pixel_scale: float | None, layout: Mapping[str, Any] | None) -> Iterator[Step]:
     """Lay stamps out on a sheet; the item of the last step is the Sheet."""
     yield Step(0, 0, note=files[0].name)
@@ -185,6 +192,16 @@ def regions(path: Path, mosaic: Mosaic) -> Iterator[Step]:
     from engine.images.shapes import read_regions
 
     yield Step(1, 1, (read_regions(path, mosaic),))
+
+
+def known_objects(path: Path, mosaic: Mosaic) -> Iterator[Step]:
+    """Read a catalogue of known objects; the item is their pixels (n, 2) on a mosaic and their names."""
+    yield Step(0, 1, note=path.name)
+    from engine.catalogue.known_files import read_known
+
+    objects = read_known(path)
+    xy = mosaic.pixel(np.column_stack([objects.ra, objects.dec]))
+    yield Step(1, 1, ((xy, objects.names),))
 
 
 def scan_tiles(mosaic: Mosaic) -> list[tuple[int, int, int, int]]:

@@ -68,8 +68,6 @@ class MosaicPanel(QWidget):
             ("fit", "Show the whole mosaic", "F", self.canvas.fit),
             ("actual-size", "One pixel of the mosaic on one of the screen", "Ctrl+1", self.canvas.actual_size),
             ("centre", "Go to the selected candidate", "Z", self.canvas.centre_on_selection),
-            ("zoom-in", "Closer", "+", lambda: self.canvas.zoom_by(1.5)),
-            ("zoom-out", "Farther", "-", lambda: self.canvas.zoom_by(1 / 1.5)),
         ):
             button = _button(icon, f"{text} ({key})", text)
             button.clicked.connect(verb)
@@ -319,7 +317,7 @@ class MosaicPanel(QWidget):
         if self.session.project is None or mosaic is None:
             self.canvas.set_candidates(np.empty((0, 2)), np.empty(0, np.int64), ())
         else:
-            found = self.session.project.positions(mosaic=mosaic.id)
+            found = self.session.positions(mosaic.id)
             listed = np.isin(found.ids, self.session.ids())
             grades = np.array(found.grades, object)[listed]
             self.canvas.set_candidates(found.xy[listed], found.ids[listed], grades, found.scores[listed])
@@ -349,7 +347,7 @@ class MosaicPanel(QWidget):
             np.array([(row.x, row.y) for row in here]),
             [row.id for row in here],
             [row.grade for row in here],
-            [row.score for row in here],
+            [1.0 if self.session.blind else row.score for row in here],
         )
 
     def _select(self, candidate_id: int | None) -> None:
@@ -359,7 +357,7 @@ class MosaicPanel(QWidget):
 
     def _describe(self, candidate_id: int) -> str:
         rows = self.session.rows([candidate_id])
-        return describe(rows[0]) if rows else ""
+        return "" if not rows else describe(rows[0]) if not self.session.conceals(rows[0]) else "not graded yet"
 
 
 def _button(icon: str, tip: str, name: str) -> QToolButton:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
@@ -83,6 +83,7 @@ class MosaicCanvas(Navigator):
         self._contours: ContourPaths | None = None
         self._orientation: Orientation | None = None
         self._under_cursor: int | None = None
+        self._badges: list[str] = []
         self.selection = self._pointed = None
         self.ruler.clear()
 
@@ -328,7 +329,8 @@ class MosaicCanvas(Navigator):
         if self.shows("candidates"):
             badges.append(self.circles.draw(painter, view, self.devicePixelRatioF(), self.selection))
         self._draw_furniture(painter, mosaic)
-        for row, text in enumerate(text for text in badges if text):
+        self._badges = [text for text in badges if text]
+        for row, text in enumerate(self._badges):
             overlays.draw_badge(painter, self.rect(), text, row=row)
 
     def _draw_furniture(self, painter: QPainter, mosaic: Mosaic) -> None:
@@ -344,15 +346,18 @@ class MosaicCanvas(Navigator):
             unit = mosaic.units[stretch.bands[0]] if mosaic.units else ""
             draw_colour_bar(painter, self.rect(), stretch, self.coders[stretch.bands[0]], unit)
 
-    def _furniture(self) -> list[object]:
+    def _furniture(self) -> list[QRectF]:
         """The places that labels of the grid keep clear of."""
-        area, found = self.rect(), []
+        area = self.rect()
+        found: list[QRectF] = []
         if "scale" in self.shown:
             found.append(overlays.scale_bar_box(area))
         if "compass" in self.shown and self._orientation is not None:
             found.append(overlays.compass_box(area))
         if "colours" in self.shown:
             found.append(colour_bar_box(area))
+        if self._badges:
+            found.append(overlays.badges_box(area, len(self._badges)))
         return found
 
     # mouse and keys -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from deeplense_gui.widgets.coordinates import number
 from deeplense_gui.widgets.overlays import compass_box, draw_text
 from deeplense_gui.widgets.stretch import Coder, Stretch
 
-_WIDTH, _MARGIN, _LABELS = 12, 14, 62
+_WIDTH, _MARGIN, _LABELS = 12, 14, 54
 _TALLEST, _SHORTEST = 220, 70
 _TICKS = 5
 _PANEL = QColor(8, 10, 14, 150)

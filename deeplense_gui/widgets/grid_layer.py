@@ -19,7 +19,7 @@ from engine.types import Mosaic, Positions
 _LINE = QColor(125, 211, 252, 150)
 _RIM = QColor(0, 0, 0, 70)
 _MARGIN = 0.3  # of the view, known beyond each of its edges
-_APART = 130  # points between lines, about
+_APART = 85  # points between lines, about
 _EDGES = {"longitude": ("bottom", "top", "left", "right"), "latitude": ("left", "right", "bottom", "top")}
 _PAD = 3
 

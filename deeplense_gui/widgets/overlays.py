@@ -108,6 +108,11 @@ def draw_compass(painter: QPainter, area: QRect, orientation: Orientation, *, le
         draw_text(painter, box, name)
 
 
+def badges_box(area: QRect, rows: int) -> QRectF:
+    """The place of a number of notices: top left."""
+    return QRectF(area.left(), area.top(), min(420, area.width() / 2), _MARGIN + 28 * rows)
+
+
 def draw_badge(painter: QPainter, area: QRect, text: str, *, row: int = 0) -> None:
     """A notice at the top left; ``row`` counts those above it."""
     painter.setFont(style.font(points=9, bold=True))

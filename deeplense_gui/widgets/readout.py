@@ -133,7 +133,7 @@ class Readout(QFrame):
         has_sky = mosaic is not None and mosaic.wcs is not None
         choice = NOTATIONS[self.chosen]
         self.sky.setVisible(has_sky)
-        self.degrees.setVisible(has_sky and self.width() > 760 and choice.notation == "sexagesimal")
+        self.degrees.setVisible(has_sky and self.width() > 1000 and choice.notation == "sexagesimal")
         if mosaic is None or probe is None:
             self.sky.setText("l, b" if choice.frame == "galactic" else "RA, Dec")
             self.degrees.setText("")

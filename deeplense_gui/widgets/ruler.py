@@ -51,15 +51,14 @@ class Ruler:
         start, end = view.point(*self.start), view.point(*self.end)
         along = end - start
         reach = math.hypot(along.x(), along.y())
-        across = QPointF(-along.y(), along.x()) * (_TICK / reach) if reach else QPointF(_TICK, 0)
-        ends = [(point - across, point + across) for point in (start, end)]
+        across = QPointF(-along.y(), along.x()) / reach if reach else QPointF(0, -1)
+        ends = [(point - across * _TICK, point + across * _TICK) for point in (start, end)]
         draw_lines(painter, [(start, end), *ends], _COLOUR)
         text = self.text(mosaic)
         painter.setFont(style.font(points=9, bold=True))
         width = QFontMetricsF(painter.font()).horizontalAdvance(text)
-        middle = (start + end) / 2 + QPointF(0, -14 if abs(along.x()) > abs(along.y()) else 0)
-        if abs(along.x()) <= abs(along.y()):
-            middle += QPointF(width / 2 + 12, 0)
+        up = across if across.y() < 0 else -across  # the text lies above the line, clear of it at any angle
+        middle = (start + end) / 2 + up * (width / 2 * abs(up.x()) + 9 * abs(up.y()) + 8)
         left = min(max(middle.x() - width / 2, 4), max(view.width - width - 4, 4))
         top = min(max(middle.y() - 9, 4), view.height - 22)
         draw_text(painter, QRectF(left, top, width, 18), text)

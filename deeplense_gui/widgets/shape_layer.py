@@ -153,7 +153,7 @@ class FootprintLayer:
 
     def set_outline(self, curves: Sequence[Positions]) -> None:
         """Curves around the data."""
-        self._outline = to_path(curves, closed=True)
+        self._outline = to_path(curves)
 
     def set_covered(self, tiles: Sequence[tuple[int, int, int, int]]) -> None:
         """The tiles (y0, y1, x0, x1) that a scan has covered."""

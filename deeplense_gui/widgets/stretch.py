@@ -48,7 +48,7 @@ class Stretch:
     colour_map: str = "gray"
     bands: tuple[int, ...] = (0,)
     Q: float = 8.0
-    alpha: float = 0.06
+    alpha: float = 0.15
     preset: str = "standard"
     noise: tuple[float, ...] = ()
 

@@ -73,6 +73,8 @@ class StretchBar(QFrame):
         self.softening.setAccessibleName("Faint light")
         self.softening.setToolTip("Lift the faint light: arcs and outskirts, without moving the limits")
         self.colour_map = self._combo("Colour map", COLOUR_MAPS, "Colours of a single band")
+        self.colour_map.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.colour_map.setMinimumContentsLength(7)
         self._labels: list[QLabel] = []
         self._lay_out()
         self._restore()
