@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from scipy.spatial import cKDTree
 
 from engine.detect.scan import scan
 from engine.errors import DataError, EngineError
 from engine.export import write_catalogue
 from engine.export.atomic import atomic
+from engine.images.disk_cache import cache_folder
 from engine.images.mosaic import open_mosaic
 from engine.models.card import load_card
 from engine.models.library import model_folder
@@ -31,15 +31,17 @@ TRUTH = "truth.ecsv"
 FIRST = 60
 """How many candidates a person is supposed to look at."""
 
-_DRAWN_BY = ("contaminants.py", "family.py", "field.py", "galaxies.py", "lenses.py", "scene.py", "sky.py")  # modules of engine.simulate
+_DRAWN_BY = (
+    "contaminants.py",
+    "family.py",
+    "field.py",
+    "galaxies.py",
+    "lenses.py",
+    "scene.py",
+    "sky.py",
+)  # modules of engine.simulate
 
 SCREENSHOT_SECONDS = 900
-
-
-def cache_folder() -> Path:
-    """Where made things are kept: ``DEEPLENSE_CACHE``, or the user's cache folder."""
-    named = os.environ.get("DEEPLENSE_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("deeplense-gui", appauthor=False))
 
 
 def demo_mosaic() -> Generator[Step, None, tuple[Path, ...]]:
