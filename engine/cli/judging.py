@@ -127,7 +127,7 @@ def _compare(
 
 # The settings of train that all recipes share are its own options: new ones are there without a line here.
 _NOT_SHARED = (
-    *("datasets", "out", "name", "architecture", "epochs", "learning_rate", "patience", "seed", "start", "only"),
+    *("datasets", "out", "name", "architecture", "epochs", "learning_rate", "patience", "seed", "start"),
     *("half_weights", "limits", "licence", "resume", "quiet"),
 )
 

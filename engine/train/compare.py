@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import DataError, ModelError
+from engine.models.anomaly import build_anomaly
 from engine.models.build import build_network, outputs_for
 from engine.models.card import CARD, load_card
 from engine.models.predict import load_model
@@ -86,7 +87,7 @@ def compare(request: CompareRequest) -> Iterator[Step]:
     _check(request)
     base = request.base
     yield Step(0, 1, note="Reading the training set")
-    data = open_for(base.data, bands=base.bands, targets=base.targets)
+    data = open_for(base.data, bands=base.bands, targets=base.targets, only=base.only)
     _check_recipes(request, data)
     test = parts_of(data, **recorded_split(_fields(base)))["test"]
     apart = [_from_apart(folder, data, test) for folder in request.folders]
@@ -183,7 +184,7 @@ def _from_apart(folder: Path, data: TrainingSet, test: np.ndarray[Any, Any]) -> 
             ("size", data.size, card.size),
             ("pixel scales", data.pixel_scales, card.pixel_scales),
             ("bands", data.bands, card.bands),
-            ("classes", data.classes, card.classes or data.classes),
+            ("classes", data.classes, data.classes if len(card.classes) < 2 else card.classes),
         )
         if mine != its
     ]
@@ -204,8 +205,6 @@ def _check(request: CompareRequest) -> None:
         raise DataError("at least 1 seed, 10 repeats and a prior between 0 and 1 are needed: change them")
     if not request.learning_rates or min(request.learning_rates) <= 0:
         raise ModelError("learning rates are numbers above 0: change them")
-    if request.base.only is not None:
-        raise ModelError("models of a single class have no classes to compare them by: evaluate them one by one")
     names = [load_card(folder).name for folder in request.folders]
     mine = sorted({one.name for one in request.contenders} & set(names))
     if mine:
@@ -218,9 +217,13 @@ def _check_recipes(request: CompareRequest, data: TrainingSet) -> None:
         for rate in _rates(request, one):
             asked = _run(request, one, rate, 0)
             check(asked)
+            channels = len(asked.channels) * len(data.bands)
+            if asked.only is not None:
+                build_anomaly(asked.architecture, in_channels=channels, size=data.size)
+                continue
             build_network(
                 asked.architecture,
-                in_channels=len(asked.channels) * len(data.bands),
+                in_channels=channels,
                 scales=len(data.pixel_scales),
                 outputs=len(asked.targets) or outputs_for(len(data.classes)),
                 size=data.size,

@@ -115,7 +115,7 @@ def open_like(card: ModelCard, paths: Sequence[Path | str]) -> TrainingSet:
     if data.bands != card.bands:
         wanted, given = ", ".join(card.bands), ", ".join(data.bands)
         raise DataError(f"{card.name} takes the bands {wanted}, in this order, these are {given}: choose another set")
-    if card.targets:
+    if card.targets or (len(card.classes) == 1 and card.classes[0] in data.classes):
         return data
     if set(data.classes) != set(card.classes):
         wanted, given = ", ".join(card.classes), ", ".join(data.classes)

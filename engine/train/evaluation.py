@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from scipy.stats import rankdata
 
 from engine.export.atomic import atomic
 from engine.models.card import calibrated, denormalised, sigmoid
@@ -80,6 +81,16 @@ class Evaluation:
         return len(self.card.classes) == 2
 
     @property
+    def is_anomaly(self) -> bool:
+        """Whether it knows one class alone and says how unlike it a stamp is."""
+        return len(self.card.classes) == 1
+
+    @property
+    def strange(self) -> NDArray[np.bool_]:
+        """Which examples are not of the one class that is known, (n,)."""
+        return np.asarray(self.data.label != self.data.classes.index(self.card.classes[0]))
+
+    @property
     def is_finder(self) -> bool:
         """Whether it looks for what is rare on the sky, so that purity and few false positives count."""
         return self.is_binary and self.card.classes[1].lower().startswith("lens")
@@ -109,7 +120,13 @@ class Evaluation:
 
     @property
     def score(self) -> Array:
-        """Calibrated probability of the second of two classes, (n,)."""
+        """What examples are ranked by, (n,): the calibrated probability of the second of two classes.
+
+        For one class alone, how far the surprise lies above that of held-out examples of it, in their scatter.
+        """
+        if self.is_anomaly:
+            mean, scatter = (self.card.calibration.get(key, other) for key, other in (("mean", 0.0), ("scatter", 1.0)))
+            return np.asarray((self.outputs[:, 0] - mean) / scatter)
         return np.asarray(self.probability[:, 1])
 
     def interval(self, metric: str) -> tuple[float, float]:
@@ -121,6 +138,8 @@ class Evaluation:
         """Metrics of the examples that are ``chosen``."""
         if self.is_regression:
             return _of_values(self.values[chosen], self.predicted[chosen], tuple(self.card.targets))
+        if self.is_anomaly:
+            return _of_strangers(self.data.label[chosen], self.score[chosen], self.data.classes, self.card.classes[0])
         label, probability = self.data.label[chosen], self.probability[chosen]
         if not self.is_binary:
             return metrics.multiclass_metrics(label, probability, self.card.classes)
@@ -156,7 +175,7 @@ def resample(
 
 def rank_of(card: ModelCard) -> str:
     """The metric by which epochs and learning rates are compared on the validation part."""
-    return "r2" if card.targets else "auc"
+    return "r2" if card.targets else "likelihood" if len(card.classes) == 1 else "auc"
 
 
 def title_of(metric: str) -> str:
@@ -184,9 +203,10 @@ def write_scores(evaluation: Evaluation, path: Path) -> None:
         header += [f"{kind}_{name}" for name in targets for kind in ("true", "predicted")]
         numbers = np.stack([evaluation.values, evaluation.predicted], 2).reshape(len(data), -1)
     else:
-        header += ["label", *(f"probability_{name}" for name in evaluation.card.classes)]
-        places.append([evaluation.card.classes[label] for label in data.label])
-        numbers = evaluation.probability
+        header.append("label")
+        places.append([data.classes[label] for label in data.label])
+        header += ["anomaly"] if evaluation.is_anomaly else [f"probability_{name}" for name in evaluation.card.classes]
+        numbers = evaluation.score[:, None] if evaluation.is_anomaly else evaluation.probability
     with atomic(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -195,6 +215,20 @@ def write_scores(evaluation: Evaluation, path: Path) -> None:
 
 def _two(probability: Array) -> Array:
     return np.stack([1 - probability, probability], 1)
+
+
+def _of_strangers(label: NDArray[np.int64], score: Array, classes: tuple[str, ...], known: str) -> dict[str, float]:
+    """How well a score tells all other classes, and each of them, from the one that is known."""
+    normal = label == classes.index(known)
+    wanted = ("auc", "auprc", "tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "tpr0", "tpr10", "positives", "negatives")
+    # The ranks stand for probabilities, which there are none of: metrics of ranks are the same.
+    found = metrics.binary_metrics(~normal, rankdata(score, "dense") / len(score))
+    found = {name: found[name] for name in wanted}
+    others = [(k, name) for k, name in enumerate(classes) if name != known and (label == k).any()]
+    for k, name in others if len(others) > 1 else ():
+        chosen = normal | (label == k)
+        found[f"auc_{name}"] = metrics.auc(label[chosen] == k, score[chosen])
+    return found
 
 
 def _of_values(truth: Array, predicted: Array, targets: tuple[str, ...]) -> dict[str, float]:

@@ -36,7 +36,7 @@ def sheet_of(run: Evaluation, model: Predictor, count: int, *, saliency: bool = 
         groups.append((title, stamps))
     sheet = Sheet(groups, run.data.pixel_scales)
     caption = "Widths: " + " and ".join(f"{run.data.size * scale:.3g}″" for scale in run.data.pixel_scales) + "."
-    if saliency and not run.is_regression:
+    if saliency and isinstance(model, Classifier):
         what = run.card.classes[1] if run.is_binary else "the class it was taken for"
         caption += f" Orange: where Grad-CAM for {what} is above half of its maximum."
     return Panel("Worst misses", caption, sheet, size=sheet.size, wide=True)
@@ -50,11 +50,12 @@ def worst(run: Evaluation, count: int) -> Iterator[Group]:
         error = np.abs((run.predicted - run.values) / scale).max(1)
         yield "Furthest from the truth", np.argsort(-error, kind="stable")[:count]
         return
-    if run.is_binary:
-        no, yes = run.card.classes
+    if run.is_binary or run.is_anomaly:
+        no, yes = run.card.classes if run.is_binary else (run.card.classes[0], f"other than {run.card.classes[0]}")
+        label = label if run.is_binary else run.strange.astype(int)
         order = np.argsort(run.score, kind="stable")
-        yield f"Lowest-scored of the class {yes}", order[label[order] == 1][:count]
-        yield f"Highest-scored of the class {no}", order[::-1][label[order[::-1]] == 0][:count]
+        yield f"Lowest-scored: {yes}", order[label[order] == 1][:count]
+        yield f"Highest-scored: {no}", order[::-1][label[order[::-1]] == 0][:count]
         return
     said = run.probability.argmax(1)
     for number, name in enumerate(run.card.classes):
@@ -83,6 +84,8 @@ def _text(run: Evaluation, index: int, kind: str) -> str:
         lines = [
             f"{run.predicted[index, k]:.3g}, true {run.values[index, k]:.3g}" for k in range(len(run.card.targets))
         ]
+    elif run.is_anomaly:
+        lines = [f"{run.score[index]:+.2f}  {run.data.classes[run.data.label[index]]}"]
     elif run.is_binary:
         lines = [f"{run.score[index]:.3f}" + (f"  {kind}" if kind and run.data.label[index] == 0 else "")]
     else:

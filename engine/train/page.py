@@ -76,7 +76,7 @@ def settings_table(run: Evaluation) -> Table:
 def metric_note(run: Evaluation, repeats: int) -> str:
     """What the table of metrics does not say by itself."""
     words = f"Intervals hold {100 * LEVEL:.0f} % of the values over {repeats} resamplings of the sources."
-    if run.is_binary:
+    if run.is_binary or run.is_anomaly:
         negatives = int(run.metrics["negatives"])
         words += (
             f" TPR0 is the true-positive rate before the first false positive, TPR10 that with fewer than ten, among "
@@ -84,7 +84,7 @@ def metric_note(run: Evaluation, repeats: int) -> str:
         )
     if run.is_finder:
         words += f" Purities are for a sky with one lens in {1 / run.sky_prior:,.0f} sources."
-    if not run.is_regression:
+    if "ece" in run.metrics:
         words += " Resampling repeats stamps and so raises calibration errors: their intervals lie above the value."
     if run.own_prior is not None:
         words += f" Probabilities are for a fraction of {run.own_prior:.3g} of {run.card.classes[1]}, as in this set."
@@ -106,8 +106,8 @@ def _examples(run: Evaluation) -> Table:
     data = run.data
     rows = [["Stamps", f"{len(data):,} of {len(np.unique(data.group)):,} sources"]]
     if not run.is_regression:
-        counts = np.bincount(data.label, minlength=len(run.card.classes))
-        rows += [[name, f"{count:,}"] for name, count in zip(run.card.classes, counts, strict=True)]
+        counts = np.bincount(data.label, minlength=len(data.classes))
+        rows += [[name, f"{count:,}"] for name, count in zip(data.classes, counts, strict=True)]
     rows.append(["Size", f"{data.size} px of " + " and ".join(f"{scale:g}″" for scale in data.pixel_scales)])
     rows.append(["Bands", ", ".join(data.bands)])
     return Table("Examples", ("What", "How many"), rows)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import matplotlib.backends.backend_svg  # noqa: F401  # found by name alone otherwise, which a frozen program cannot
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.backends.backend_pdf import PdfPages

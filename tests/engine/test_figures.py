@@ -56,11 +56,21 @@ def measured(run: Evaluation) -> Evaluation:
     return replace(run, metrics=found, resampled={name: np.array([0.9, 1.1]) * found[name] for name in found})
 
 
+def of_one_class(name: str = "odd") -> Evaluation:
+    """A model of one class of three, which finds one of the others stranger than the other."""
+    base = of_classes(name)
+    card = replace(base.card, classes=("no_sub",), calibration={"mean": 1.0, "scatter": 2.0}, history=())
+    outputs = 1.0 + 2.0 * (base.data.label[:, None] + 0.01 * np.arange(300)[:, None])
+    return measured(replace(base, card=card, outputs=outputs))
+
+
 KINDS = {
     "finder": [of_lenses()],
     "finders": [of_lenses("one"), of_lenses("one", 1), of_lenses("two", 2)],
     "classifier": [of_classes()],
     "classifiers": [of_classes("one"), of_classes("two", 1)],
+    "anomaly": [of_one_class()],
+    "anomalies": [of_one_class("one"), of_one_class("two")],
     "regression": [of_values()],
     "regressions": [of_values("one"), of_values("two")],
 }
@@ -69,6 +79,8 @@ EXPECTED = {
     "finders": {"Cost", "Reliability", "Precision and recall"},
     "classifier": {"ROC", "Confusion", "Accuracy by axion mass", "Scores"},
     "classifiers": {"ROC", "Confusion", "Accuracy by axion mass", "Cost"},
+    "anomaly": {"ROC", "Few false positives", "Anomaly"},
+    "anomalies": {"ROC", "Few false positives", "Cost"},
     "regression": {"Predicted and true", "Residuals"},
     "regressions": {"Predicted and true", "Residuals", "Cost"},
 }
@@ -122,6 +134,16 @@ def test_a_perfect_ranking_touches_the_corner() -> None:
     assert (0.0, 1.0) in set(zip(false, true, strict=True))
     (axes,) = drawn(truth.draw_completeness("einstein_radius"), [run])
     assert np.allclose(axes.containers[0].lines[0].get_ydata(), 1)
+
+
+def test_a_model_of_one_class_is_judged_by_each_of_the_others() -> None:
+    run = of_one_class()
+    np.testing.assert_allclose(run.score, run.data.label + 0.01 * np.arange(300))
+    assert 0.5 < run.metrics["auc_cdm"] < run.metrics["auc"] < run.metrics["auc_axion"]
+    assert (run.metrics["positives"], run.metrics["negatives"]) == (200, 100)
+    (axes,) = drawn(ranking.draw_roc, [run])
+    labels = axes.get_legend_handles_labels()[1]
+    assert [label.split(",")[0] for label in labels] == ["cdm", "axion"]
 
 
 def test_residuals_of_half_the_value_are_minus_the_other_half() -> None:

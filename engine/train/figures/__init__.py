@@ -35,15 +35,15 @@ class Panel:
 
 
 def _classifies(runs: Sequence[Evaluation]) -> bool:
+    return not runs[0].is_regression and not runs[0].is_anomaly
+
+
+def _ranks(runs: Sequence[Evaluation]) -> bool:
     return not runs[0].is_regression
 
 
 def _regresses(runs: Sequence[Evaluation]) -> bool:
     return runs[0].is_regression
-
-
-def _binary(runs: Sequence[Evaluation]) -> bool:
-    return runs[0].is_binary
 
 
 def _finds(runs: Sequence[Evaluation]) -> bool:
@@ -64,15 +64,16 @@ _BARS = "Bars: 68 % binomial intervals."
 PANELS: tuple[Panel, ...] = (
     Panel(
         "ROC",
-        "Of one model with several classes, each against the rest; of several models, all classes together (micro).",
+        "Of one model with several classes, each against the rest; of several models, all classes together (micro). "
+        "For a single known class, each other against it.",
         ranking.draw_roc,
-        _classifies,
+        _ranks,
     ),
     Panel(
         "Few false positives",
         f"The same curve down to the first false positive. Bars: {100 * LEVEL:.0f} % intervals over resampled sources.",
         ranking.draw_few_false_positives,
-        _binary,
+        lambda runs: runs[0].is_binary or runs[0].is_anomaly,
     ),
     Panel("Precision and recall", "In the set as it is.", ranking.draw_precision, _classifies),
     Panel(
@@ -84,6 +85,12 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel("Reliability", f"In ten bins of probability. {_BARS}", ranking.draw_reliability, _classifies),
     Panel("Scores", "Stamps in bins of calibrated probability, by their true class.", ranking.draw_scores, _alone),
+    Panel(
+        "Anomaly",
+        "How far the surprise lies above that of held-out stamps of the known class, in their scatter.",
+        ranking.draw_anomaly,
+        lambda runs: runs[0].is_anomaly and len(runs) == 1,
+    ),
     Panel(
         "Confusion",
         "By the most probable class; seeds added up.",

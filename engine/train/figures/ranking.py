@@ -40,7 +40,7 @@ def draw_few_false_positives(figure: FigureBase, runs: Sequence[Evaluation]) -> 
         axes.step(np.maximum(false, floor), true, where="post", label=name, **style)
     if len(runs) == 1:
         _mark_rates(axes, runs[0])
-    negatives = int((runs[0].data.label == 0).sum())
+    negatives = int(runs[0].metrics["negatives"])
     axes.set(xscale="log", xlim=(0.5 / negatives, 1), ylim=(-0.01, 1.01))
     axes.set(xlabel=f"False-positive rate among {negatives:,} negatives", ylabel="True-positive rate")
     axes.legend(loc="best")
@@ -110,6 +110,19 @@ def draw_scores(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     axes.legend(loc="upper center")
 
 
+def draw_anomaly(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
+    """How the anomaly of each class is spread; what lies far out is counted at the edges."""
+    axes, run = figure.subplots(), runs[0]
+    low, high = np.quantile(run.score, [0.002, 0.998])
+    edges = np.linspace(low, high, 41).tolist()
+    for number, name in enumerate(run.data.classes):
+        values, colour = np.clip(run.score[run.data.label == number], low, high), line_style(number)["color"]
+        axes.hist(values, edges, histtype="stepfilled", color=colour, alpha=0.2)
+        axes.hist(values, edges, histtype="step", color=colour, label=name, lw=1.4)
+    axes.set(xlabel=f"Anomaly (scatter of {run.card.classes[0]})", ylabel="Stamps", yscale="log")
+    axes.legend(loc="upper right")
+
+
 def draw_confusion(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     """What each class was taken for: percent of a row, and counts; seeds of one recipe are added up."""
     groups = named(runs)
@@ -137,6 +150,9 @@ def draw_confusion(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
 
 def _curves(runs: Sequence[Evaluation]) -> Iterator[Curve]:
     """Name (None but for the first of several seeds), style, which examples are positive, and their scores."""
+    if len(runs) == 1 and runs[0].is_anomaly:
+        yield from _of_strangers(runs[0])
+        return
     if len(runs) == 1 and not runs[0].is_binary:
         for number, name in enumerate(runs[0].card.classes):
             yield name, line_style(number), runs[0].data.label == number, runs[0].probability[:, number]
@@ -145,10 +161,24 @@ def _curves(runs: Sequence[Evaluation]) -> Iterator[Curve]:
         mean = np.mean([run.metrics["auc"] for run in seeds])
         for k, run in enumerate(seeds):
             title = f"{name}, AUC {mean:.4f}" if k == 0 else "_"
-            hot = np.eye(len(run.card.classes), dtype=bool)[run.data.label]
-            # Of several classes all decisions together (micro): one curve a model.
-            positive, score = (hot[:, 1], run.score) if run.is_binary else (hot.ravel(), run.probability.ravel())
-            yield title, line_style(number) | _thin(seeds), positive, score
+            yield title, line_style(number) | _thin(seeds), *_decisions(run)
+
+
+def _decisions(run: Evaluation) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """What is positive and its score; of several classes all decisions together (micro): one curve a model."""
+    if run.is_anomaly:
+        return run.strange, run.score
+    hot = np.eye(len(run.card.classes), dtype=bool)[run.data.label]
+    return (hot[:, 1], run.score) if run.is_binary else (hot.ravel(), run.probability.ravel())
+
+
+def _of_strangers(run: Evaluation) -> Iterator[Curve]:
+    """Each other class against the known one."""
+    label = run.data.label
+    for number, k in enumerate(np.unique(label[run.strange]).tolist()):
+        chosen = ~run.strange | (label == k)
+        area = run.metrics.get(f"auc_{run.data.classes[k]}", run.metrics["auc"])
+        yield f"{run.data.classes[k]}, AUC {area:.4f}", line_style(number), (label == k)[chosen], run.score[chosen]
 
 
 def _thin(seeds: Sequence[Evaluation]) -> dict[str, Any]:

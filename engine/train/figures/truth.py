@@ -76,7 +76,9 @@ def has_lenses(column: str) -> Callable[[Sequence[Evaluation]], bool]:
 def has_masses(column: str) -> Callable[[Sequence[Evaluation]], bool]:
     """Whether the truth table knows a column of some classes."""
     return lambda runs: bool(
-        not runs[0].is_regression and column in runs[0].data.truth and list(_classes_with(runs[0], column))
+        not (runs[0].is_regression or runs[0].is_anomaly)
+        and column in runs[0].data.truth
+        and list(_classes_with(runs[0], column))
     )
 
 
