@@ -28,7 +28,11 @@ from engine.images.planes import identify, to_float
 from engine.types import FloatArray
 
 KEPT_BYTES = 96 * 2**20
-"""Unpacked tiles a band keeps: the rows of a scan's tile and its borders, up to 19,000 pixels wide."""
+"""Unpacked tiles a band keeps; more where tiles are whole rows, of which a scan comes back to the same ones."""
+
+_SCAN_ROWS = 1400  # of one of its tiles and the borders
+_MOST_BYTES = 256 * 2**20
+_PASSING_BYTES = 16 * 2**20
 
 _PACKED = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA")
 _METHODS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2")
@@ -133,12 +137,14 @@ class TilePlane:
     Tiles are kept for the next region, the least recently used dropped first.
     """
 
-    def __init__(self, layout: TileLayout, leading: tuple[int, ...]) -> None:
+    def __init__(self, layout: TileLayout, leading: tuple[int, ...], *, bound: int | None = None) -> None:
         self.layout, self.leading = layout, leading
         self.shape = (layout.shape[-2], layout.shape[-1])
         self.tile, self.tile_width = layout.tile[-2:]
         self._across = -(-self.shape[1] // self.tile_width)
         self._together = max(1, _ROWS // self.tile) if self._across == 1 else 1
+        rows = _SCAN_ROWS * self.shape[1] * 4 if self._across == 1 else 0
+        self._bound = bound or max(KEPT_BYTES, min(rows, _MOST_BYTES))
         counts = [*layout.shape[:-2], -(-self.shape[0] // self.tile)]
         # Row of the table where the plane begins: the leading axes have tiles of length one.
         self._first = int(np.ravel_multi_index((*leading, 0), counts)) * self._across
@@ -146,6 +152,10 @@ class TilePlane:
         self._table: _Table | None = None
         self._tiles: OrderedDict[tuple[int, int], FloatArray] = OrderedDict()
         self._kept = 0
+
+    def passing(self) -> TilePlane:
+        """The same band for reading it once from end to end: few tiles are kept."""
+        return TilePlane(self.layout, self.leading, bound=_PASSING_BYTES)
 
     @property
     def identity(self) -> str:
@@ -167,7 +177,7 @@ class TilePlane:
                 left = column * self.tile_width
                 columns = _overlap(x0, x1, step, left, left + self.tile_width)
                 if columns is not None:
-                    values = self._unpacked(row, column) if height == self.tile else self._unpacked_rows(row)
+                    values = self._unpacked_rows(row) if height > self.tile else self._unpacked(row, column, step == 1)
                     out[rows[0], columns[0]] = values[rows[1], columns[1]]
         return out
 
@@ -194,10 +204,13 @@ class TilePlane:
         ny, nx = self.shape
         return min(self.tile, ny - row * self.tile), min(self.tile_width, nx - column * self.tile_width)
 
-    def _unpacked(self, row: int, column: int) -> FloatArray:
+    def _unpacked(self, row: int, column: int, keep: bool) -> FloatArray:
         index = self._first + row * self._across + column
         shape = self._tile_shape(row, column)
-        return self._kept_or((index, 1), lambda: self._decode(index, shape, pixels=shape[0] * shape[1]))
+        pixels = shape[0] * shape[1]
+        if not keep:  # of a coarse look at the whole, which would drive out what is looked at closely
+            return self._decode(index, shape, pixels=pixels)
+        return self._kept_or((index, 1), lambda: self._decode(index, shape, pixels=pixels))
 
     def _unpacked_rows(self, group: int) -> FloatArray:
         """Low tiles as wide as the band, several at once: looking up each costs more than copying a few rows of it."""
@@ -223,7 +236,7 @@ class TilePlane:
             if key not in self._tiles:
                 self._tiles[key] = values
                 self._kept += values.nbytes
-            while self._kept > KEPT_BYTES and len(self._tiles) > 1:
+            while self._kept > self._bound and len(self._tiles) > 1:
                 self._kept -= self._tiles.popitem(last=False)[1].nbytes
         return values
 

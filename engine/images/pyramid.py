@@ -109,8 +109,10 @@ class Pyramid:
             if not self.ready(band):
                 levels = Levels(self.mosaic.shape, *self.overview(band))
                 self._built[band] = levels
+                plane = self.mosaic.planes[band]
+                passing = getattr(plane, "passing", None)
                 try:
-                    for done in levels.fill(self.mosaic.planes[band]):
+                    for done in levels.fill(passing() if passing else plane):
                         yield Step(index * ny + done, total, note=note)
                 finally:
                     if not levels.done.all():
