@@ -58,12 +58,28 @@ def _has_project(session: Session) -> bool:
     return session.project is not None
 
 
+def _has_mosaic_and_project(session: Session) -> bool:
+    return session.mosaic is not None and session.project is not None
+
+
 def _has_candidates(session: Session) -> bool:
     return len(session.ids()) > 0
 
 
 def _has_selection(session: Session) -> bool:
     return session.selection is not None
+
+
+def _can_grade(session: Session) -> bool:
+    return session.can_grade
+
+
+def _can_explain(session: Session) -> bool:
+    return _can_look_closer(session) and not session.conceals(session.candidate())
+
+
+def _can_copy(session: Session) -> bool:
+    return _has_selection(session) and not session.conceals(session.candidate())
 
 
 def _can_look_closer(session: Session) -> bool:
@@ -87,17 +103,31 @@ GRADE_MEANING = {
 }
 
 
-def _grade_action(letter: str) -> Action:
+def _grade_action(place: int) -> Action:
+    letter = GRADES[place]
     return Action(
         f"grade.{letter.lower()}",
         f"Grade {letter}: {GRADE_MEANING[letter]}",
-        (letter,),
-        lambda window: window.session.grade(letter),
+        (letter, str(len(GRADES) - 1 - place)),
+        lambda window: window.session.grade_level(place),
         f"Grade the selected candidate {letter} ({GRADE_MEANING[letter]}) and go to the next without a grade",
         "Grade",
         "grade",
-        lambda session: session.can_grade,
+        _can_grade,
     )
+
+
+KINDS = tuple(zip("QWTYPSDOKJLI", (
+    "arc", "ring", "quad", "double", "group", "spiral", "ring galaxy", "merger", "companion", "artefact", "star",
+    "elliptical",
+), strict=True))  # fmt: skip
+
+
+def _kind_action(key: str, name: str) -> Action:
+    return Action(
+        f"kind.{key.lower()}", f"Kind: {name}", (key,), lambda window: window.session.classify_by_key(key),
+        f"Say that it is: {name}; before the grade, since the grade brings the next", "Kind", "", _can_grade,
+    )  # fmt: skip
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -153,6 +183,23 @@ ACTIONS: tuple[Action, ...] = (
         "Show only the candidates whose name or note holds a text", "Edit", "filter", _has_project, separator=True,
     ),
     Action(
+        "list.limits", "Limits of columns…", ("Ctrl+Shift+F",), lambda window: window.ask_limits(),
+        "Show only candidates whose numbers lie between limits", "Edit", "", _has_project,
+    ),
+    Action(
+        "list.in_view", "Only what is in view", ("Ctrl+Shift+W",), lambda window: window.show_in_view(),
+        "Show only the candidates that are in view on the mosaic now", "Edit", "", _has_mosaic_and_project,
+    ),
+    Action(
+        "list.save", "Save the filter…", (), lambda window: window.ask_filter_name(),
+        "Keep filter and order by a name, with the project", "Edit", "",
+        lambda session: session.project is not None and not session.read_only,
+    ),
+    Action(
+        "list.clear", "Clear all filters", ("Ctrl+Shift+X",), lambda window: window.session.clear_filters(),
+        "Show all candidates again; the order stays", "Edit", "", lambda session: session.filters.narrow,
+    ),
+    Action(
         "scan.start", "Scan", ("F5", "Ctrl+R"), lambda window: window.session.scan(),
         "Find and score every source of the mosaic; the best candidates come first", "Scan", "scan",
         lambda session: session.can_scan, toolbar=True,
@@ -170,14 +217,28 @@ ACTIONS: tuple[Action, ...] = (
         "image.chooser", "Choose image in file…", (), lambda window: window.ask_image(),
         "Show another HDU or dataset of the open file", "Scan", "", _has_mosaic,
     ),
-    *(_grade_action(letter) for letter in GRADES),
+    *(_grade_action(place) for place in range(len(GRADES))),
+    *(_kind_action(key, name) for key, name in KINDS),
     Action(
         "grade.clear", "Take the grade back", ("U", "Backspace"), lambda window: window.session.grade(None),
-        "Take the grade of the selected candidate back", "Grade", "", lambda session: session.can_grade,
+        "Take the grade of the selected candidate back", "Grade", "", _can_grade,
     ),
     Action(
         "grade.note", "Write a note", ("N",), lambda window: window.focus_note(),
-        "Write a note to the selected candidate; Enter keeps it", "Grade", "note", lambda session: session.can_grade,
+        "Write a note to the selected candidate; Enter keeps it", "Grade", "note", _can_grade,
+    ),
+    Action(
+        "grade.flag", "Flag", ("Shift+F",), lambda window: window.session.toggle_flag(),
+        "Flag the selected candidate for others to see, or take the flag down", "Grade", "", _can_grade,
+    ),
+    Action(
+        "grade.come_back", "Come back to it", ("Shift+B",), lambda window: window.session.toggle_come_back(),
+        "Keep the selected candidate in the queue of those to come back to", "Grade", "", _can_grade,
+    ),
+    Action(
+        "grade.blind", "Blind", ("Ctrl+Shift+B",), lambda window: window.session.set_blind(not window.session.blind),
+        "No score, name, position or other people's grades until you have graded; the list is shuffled", "Grade",
+        "overlays-off", _has_project, separator=True,
     ),
     Action(
         "go.next", "Next candidate", ("Right", "Space"), lambda window: window.session.step_selection(1),
@@ -193,12 +254,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "explain.gradcam", "Explain: Grad-CAM", ("E",), lambda window: window.session.explain("gradcam"),
-        "Show which parts of the stamp made the score", "Stamp", "saliency", _can_look_closer,
+        "Show which parts of the stamp made the score", "Stamp", "saliency", _can_explain,
     ),
     Action(
         "explain.gradients", "Explain: integrated gradients", ("Shift+E",),
         lambda window: window.session.explain("integrated_gradients"),
-        "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_look_closer,
+        "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_explain,
     ),
     Action(
         "stamp.next_view", "Next view", ("V",), lambda window: window.panels["inspector"].next_view(),
@@ -224,7 +285,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "stamp.copy", "Copy the position", ("Ctrl+Shift+C",),
         lambda window: window.panels["inspector"].facts.copy_position(),
-        "Copy right ascension and declination of the selected candidate", "Stamp", "copy", _has_selection,
+        "Copy right ascension and declination of the selected candidate", "Stamp", "copy", _can_copy,
         separator=True,
     ),
     Action(
@@ -236,7 +297,7 @@ ACTIONS: tuple[Action, ...] = (
         "Show the whole mosaic", "Mosaic", "fit", _has_mosaic, separator=True,
     ),
     Action(
-        "view.actual_size", "Pixel by pixel", ("1",),
+        "view.actual_size", "Pixel by pixel", ("Ctrl+1",),
         lambda window: window.panels["mosaic"].canvas.actual_size(),
         "One pixel of the mosaic on one of the screen", "Mosaic", "actual-size", _has_mosaic,
     ),
@@ -328,4 +389,4 @@ ACTIONS: tuple[Action, ...] = (
         "Version, licence and the model in use", "Help",
     ),
 )  # fmt: skip
-MENUS = ("File", "Edit", "Scan", "Grade", "Stamp", "Mosaic", "View", "Help")
+MENUS = ("File", "Edit", "Scan", "Grade", "Kind", "Stamp", "Mosaic", "View", "Help")

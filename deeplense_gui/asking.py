@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMainWindow
 
 from deeplense_gui.dialogs.about import AboutDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
+from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
 from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
 from deeplense_gui.panels.start import is_project
-from deeplense_gui.session import PROJECT_SUFFIX, Session
+from deeplense_gui.session import PROJECT_SUFFIX, TELLING, Session
 from engine.types import Mosaic
 
 SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy);;All files (*)"
@@ -130,6 +131,19 @@ class Asking(QMainWindow):
         dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
         dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
         self._open(dialog)
+
+    def ask_limits(self) -> None:
+        """Ask for limits of the columns of numbers."""
+        session = self.session
+        dialog = LimitsDialog(session.filters.ranges, TELLING if session.blind else frozenset(), self)
+        dialog.accepted.connect(lambda: session.set_filters(ranges=dialog.ranges()))
+        self._open(dialog)
+
+    def ask_filter_name(self) -> None:
+        """Ask by which name the filter is kept."""
+        name, kept = QInputDialog.getText(self, "Save the filter", "Name")
+        if kept:
+            self.session.save_filters(name)
 
     def ask_preferences(self) -> None:
         """Ask for the grader's name and the look."""

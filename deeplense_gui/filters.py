@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -22,7 +22,9 @@ class Filters:
     """Order and filter of the list.
 
     ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all. ``group`` is ""
-    or what the list is put together by before it is sorted: "grade" or "score".
+    or what the list is put together by before it is sorted: "grade" or "score". ``queue`` names one of the project's
+    queues, "" for none; ``ranges`` limits columns of numbers, each (column, least, most); ``mosaic`` keeps the
+    candidates of one. ``seed`` is that of the order "random".
     """
 
     order: str = "score"
@@ -31,6 +33,10 @@ class Filters:
     min_score: float | None = None
     text: str = ""
     group: str = ""
+    queue: str = ""
+    ranges: tuple[tuple[str, float | None, float | None], ...] = ()
+    mosaic: str | None = None
+    seed: int = 0
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -43,14 +49,24 @@ class Filters:
         values = {name: value for name, value in (stored or {}).items() if name in cls.__slots__}
         if values.get("grades") is not None:
             values["grades"] = frozenset(values["grades"])
+        values["ranges"] = tuple(tuple(one) for one in values.get("ranges", ()))
         return cls(**values)
 
     def query(self) -> dict[str, Any]:
-        """The arguments of ``Project.ids``."""
-        grades = None if self.grades is None else set(self.grades)
-        query = asdict(self) | {"grades": grades, "text": self.text or None}
-        del query["group"]
-        return query
+        """What of a query of the project is chosen here."""
+        chosen: dict[str, Any] = {"order": self.order, "descending": self.descending, "seed": self.seed}
+        for name in ("grades", "min_score", "text", "mosaic"):
+            if getattr(self, name):
+                chosen[name] = getattr(self, name)
+        if self.grades is not None:
+            chosen["grades"] = set(self.grades)
+        return chosen
+
+    @property
+    def narrow(self) -> bool:
+        """Whether anything is left out of the list."""
+        parts = (self.min_score, self.text, self.queue, self.ranges, self.mosaic)
+        return self.grades is not None or any(bool(part) for part in parts)
 
     def depends_on(self, kinds: Set[str]) -> bool:
         """Whether a change of these kinds can put candidates into the list, out of it, or elsewhere in it."""
@@ -58,15 +74,21 @@ class Filters:
             return True
         by_grade = self.grades is not None or self.group == "grade" or self.order in ("grade", "grader", "graded_at")
         by_note = bool(self.text) or self.order == "note"
-        return ("grades" in kinds and by_grade) or ("notes" in kinds and by_note)
+        queued = bool(self.queue) or self.order in ("subclass", "flag", "come_back", "einstein_radius")
+        return queued or ("grades" in kinds and by_grade) or ("notes" in kinds and by_note)
 
 
 class CandidateList:
-    """The candidates of a project as the list shows them; without a project there are none."""
+    """The candidates of a project as the list shows them; without a project there are none.
 
-    def __init__(self) -> None:
+    ``seen_by`` is whose grades and notes alone are seen, None for everybody's; ``queue`` makes the query of a queue.
+    """
+
+    def __init__(self, queue: Callable[[str], Any] = lambda name: None) -> None:
         self.project: Any = None
         self.filters = Filters()
+        self.seen_by: str | None = None
+        self._queue = queue
         self.forget()
 
     def use(self, project: Any) -> None:
@@ -120,32 +142,42 @@ class CandidateList:
 
     def query(self, filters: Filters) -> Ids:
         """Candidate ids with other filters."""
-        return np.asarray([] if self.project is None else self.project.ids(**filters.query()), np.int64)
+        if self.project is None:
+            return np.empty(0, np.int64)
+        queue, chosen = self._queue(filters.queue) if filters.queue else None, filters.query()
+        if self.seen_by is not None:
+            chosen["seen_by"] = self.seen_by
+        if filters.ranges:
+            chosen["ranges"] = {
+                **(queue.ranges if queue else {}),
+                **{n: (low, high) for n, low, high in filters.ranges},
+            }
+        return np.asarray(self.project.ids(queue, **chosen), np.int64)
 
     def counts(self) -> dict[str | None, int]:
         """How many candidates of the project have each grade; None counts those without."""
         if self._counts is None:
-            self._counts = {} if self.project is None else dict(self.project.counts())
+            self._counts = {} if self.project is None else dict(self.project.counts(seen_by=self.seen_by))
         return self._counts
 
     def rows(self, ids: Sequence[int] | Ids) -> list[Candidate]:
         """Candidates by id, in the order asked for."""
-        return [] if self.project is None or not len(ids) else self.project.rows(ids)
+        return [] if self.project is None or not len(ids) else self.project.rows(ids, self.seen_by)
 
     def candidate(self, identity: int | None) -> Candidate | None:
         """One candidate; the last one asked for is kept, since every panel asks for the selected one."""
         if self.project is None or identity is None:
             return None
         if self._candidate is None or self._candidate.id != identity:
-            self._candidate = self.project.candidate(identity)
+            self._candidate = self.project.candidate(identity, self.seen_by)
         return self._candidate
 
-    def history(self) -> tuple[str | None, str | None]:
-        """What undo and redo would do, in words; None where there is nothing."""
+    def history(self, grader: str) -> tuple[str | None, str | None]:
+        """What undo and redo of a person would do, in words; None where there is nothing."""
         if self.project is None or self.project.read_only:
             return None, None
         if self._history is None:
-            self._history = (self.project.undo_text, self.project.redo_text)
+            self._history = tuple(self.project.history_text(action, grader) for action in ("undo", "redo"))
         return self._history
 
     def step(self, identity: int | None, by: int) -> int | None:
@@ -157,21 +189,26 @@ class CandidateList:
         start = (-1 if by > 0 else len(ids)) if here is None else here
         return int(ids[min(max(start + by, 0), len(ids) - 1)])
 
-    def upcoming(self, identity: int | None) -> Candidate | None:
-        """The candidate that is likely to be looked at after one: the next without a grade, if it is near."""
+    def neighbours(self, identity: int | None) -> list[Candidate]:
+        """What is likely to be looked at after one: the next two without a grade, those beside it."""
         ids = self.ids()
         here = row_of(ids, identity)
-        rows = self.rows(ids[here + 1 : here + 1 + LOOK_AHEAD]) if here is not None else []
-        return next((row for row in rows if row.grade is None), next(iter(rows), None))
+        if here is None:
+            return []
+        rows = self.rows(ids[max(here - 1, 0) : here + 1 + LOOK_AHEAD])
+        after = rows[min(here, 1) + 1 :]
+        likely = [*[row for row in after if row.grade is None][:2], *after[:1], *rows[: min(here, 1)]]
+        return list({row.id: row for row in likely}.values())
 
     def next_ungraded(self, identity: int | None, ids: Ids) -> int | None:
         """The first candidate without a grade after one in ``ids``, from there on and then from the top."""
         here = row_of(ids, identity)
         around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
         for near in (around[:LOOK_AHEAD], around[LOOK_AHEAD:FEW]):
-            found = next((row.id for row in self.rows(near) if row.grade is None), None)
+            found = next((row for row in self.rows(near) if row.grade is None), None)
             if found is not None:
-                return found
+                self._candidate = found  # it is what everybody asks for next
+                return found.id
         left = around[np.isin(around, self.query(replace(self.filters, grades=frozenset({None}))))]
         return int(left[0]) if len(left) else None
 

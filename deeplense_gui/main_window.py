@@ -13,6 +13,8 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDockWidget,
+    QLabel,
+    QLineEdit,
     QMainWindow,
     QMenu,
     QSizePolicy,
@@ -63,6 +65,11 @@ class MainWindow(Asking):
         self._make_panels()
         self._make_actions()
         self.job_status = JobStatus(session)
+        self.blind_badge = QLabel("BLIND", objectName="blind-badge")
+        self.blind_badge.setProperty("role", "badge")
+        self.blind_badge.setToolTip("What could sway a grade is hidden until the grade is given (Ctrl+Shift+B)")
+        self.blind_badge.hide()
+        self.statusBar().addPermanentWidget(self.blind_badge)
         self.statusBar().addPermanentWidget(self.job_status)
         self._listen()
         self._restore_geometry()
@@ -97,6 +104,7 @@ class MainWindow(Asking):
             if panel.area == "bottom":  # their tabs name them; a title as well would cost a row of the list
                 dock.setTitleBarWidget(QWidget())
             self.docks[panel.id] = dock
+        self.panels["vetting"].asked.connect(lambda name: self.actions_by_id[name].trigger())
         self._lay_out()
         for dock in self.docks.values():
             dock.hide()
@@ -180,6 +188,8 @@ class MainWindow(Asking):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
+        session.blinded.connect(self.blind_badge.setVisible)
+        session.blinded.connect(lambda _: self._enable())
 
     # state --------------------------------------------------------------------------------------------------------
 
@@ -298,6 +308,12 @@ class MainWindow(Asking):
         upright = QSizePolicy.Policy.Maximum if alone else QSizePolicy.Policy.Preferred
         self.centralWidget().setSizePolicy(QSizePolicy.Policy.Preferred, upright)
 
+    def show_in_view(self) -> None:
+        """Filter the list to what the mosaic shows now."""
+        x0, x1, y0, y1 = self.panels["mosaic"].canvas.view.edges()
+        others = tuple(one for one in self.session.filters.ranges if one[0] not in ("x", "y"))
+        self.session.set_filters(mosaic=self.session.mosaic.id, ranges=(*others, ("x", x0, x1), ("y", y0, y1)))
+
     def toggle_full_screen(self) -> None:
         """Give the whole screen to the window, or take it back."""
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
@@ -315,7 +331,15 @@ class MainWindow(Asking):
     # events -------------------------------------------------------------------------------------------------------
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button."""
+        """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button.
+
+        A line edit undoes its own text first; with nothing left of it to undo, the key undoes the last grade.
+        """
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(watched, QLineEdit):
+            undone = event.matches(QKeySequence.StandardKey.Undo) and not watched.isUndoAvailable()
+            if undone or (event.matches(QKeySequence.StandardKey.Redo) and not watched.isRedoAvailable()):
+                event.ignore()
+                return True
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and not event.modifiers():
             for kind, keys in KEYS_OF_CONTROLS.items():
                 if isinstance(watched, kind) and event.key() in keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ Index = QModelIndex | QPersistentModelIndex
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: what it shows, and the ``order`` that ``Project.ids`` sorts by, "" where it cannot."""
+    """A column: what it shows, and the ``order`` that ``Project.ids`` sorts by, "" where it cannot.
+
+    What is ``telling`` could sway a grade: blind mode hides it.
+    """
 
     title: str
     tip: str
@@ -28,6 +31,7 @@ class Column:
     text: Callable[[Candidate, Mosaic | None], str]
     width: int
     number: bool = True
+    telling: bool = False
 
 
 def _degrees(value: float | None) -> str:
@@ -52,21 +56,38 @@ def _radius(candidate: Candidate, mosaic: Mosaic | None) -> str:
     return f"{candidate.radius:.1f} px" if scale is None else f"{candidate.radius * scale:.2f}″"
 
 
+def _einstein(candidate: Candidate, _mosaic: Mosaic | None) -> str:
+    return "" if candidate.einstein_radius is None else f"{candidate.einstein_radius:.2f}"
+
+
+def signs(candidate: Candidate) -> str:
+    """Flag and come back as signs."""
+    return " ".join(sign for sign, on in (("⚑", candidate.flag), ("↺", candidate.come_back)) if on)
+
+
 COLUMNS = (
     Column("#", "Place in this list", "", lambda c, m: "", 46),
-    Column("Score", "Calibrated probability of being a lens", "score", lambda c, m: score_text(c.score), 118),
-    Column("±", "Spread of the score over views of the same stamp", "spread", lambda c, m: score_text(c.spread), 60),
+    Column(
+        "Score", "Calibrated probability of being a lens", "score", lambda c, m: score_text(c.score), 118, telling=True
+    ),
+    Column(
+        "±", "Spread of the score over views of the same stamp", "spread", lambda c, m: score_text(c.spread), 60,
+        telling=True,
+    ),
     Column("Grade", "What a person said", "grade", lambda c, m: c.grade or "", 62, False),
-    Column("Name", "Name from the position on the sky", "name", lambda c, m: c.name, 196, False),
-    Column("RA", "Right ascension, ICRS, degrees", "ra", lambda c, m: _degrees(c.ra), 88),
-    Column("Dec", "Declination, ICRS, degrees", "dec", lambda c, m: _degrees(c.dec), 88),
+    Column("Name", "Name from the position on the sky", "name", lambda c, m: c.name, 196, False, True),
+    Column("RA", "Right ascension, ICRS, degrees", "ra", lambda c, m: _degrees(c.ra), 88, telling=True),
+    Column("Dec", "Declination, ICRS, degrees", "dec", lambda c, m: _degrees(c.dec), 88, telling=True),
     Column("x", "Column of the mosaic, pixels from 0", "x", lambda c, m: f"{c.x:.1f}", 68),
     Column("y", "Row of the mosaic, pixels from 0", "y", lambda c, m: f"{c.y:.1f}", 68),
     Column("Radius", "Half-light radius", "radius", _radius, 68),
     Column("S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: _digits(c.signal_to_noise), 66),
+    Column("Kind", "What kind of lens it is, or what else", "subclass", lambda c, m: c.subclass, 84, False),
+    Column("θ", "Einstein radius measured with the ring, arcsec", "einstein_radius", _einstein, 54),
+    Column("Marks", "Flagged ⚑, to come back to ↺", "flag", lambda c, m: signs(c), 56, False),
     Column("Note", "What a person wrote", "note", lambda c, m: c.note, 180, False),
-    Column("Model", "The model that gave the score", "model", lambda c, m: c.model, 150, False),
-)
+    Column("Model", "The model that gave the score", "model", lambda c, m: c.model, 150, False, True),
+)  # fmt: skip
 SCORE, GRADE = (next(i for i, column in enumerate(COLUMNS) if column.title == title) for title in ("Score", "Grade"))
 
 
@@ -85,13 +106,12 @@ class CandidateTable(QAbstractTableModel):
         self._pages.refresh()
         self.endResetModel()
 
-    def reread(self) -> bool:
-        """Read changed rows again where the ids are still the same ones; False where they are not."""
-        if not self._pages.reread():
-            return False
-        if rows := self.rowCount():
-            self.dataChanged.emit(self.index(0, 0), self.index(rows - 1, len(COLUMNS) - 1))
-        return True
+    def reread(self, changed: Sequence[int]) -> bool:
+        """Read changed candidates again where the list is still the same one; False where it is not."""
+        rows = self._pages.reread(changed)
+        for row in rows or ():
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
+        return rows is not None
 
     def runs_of(self, ids: Collection[int]) -> list[tuple[int, int]]:
         """The rows of some candidates as (first, last) of each unbroken run."""
@@ -129,7 +149,7 @@ class CandidateTable(QAbstractTableModel):
                 index.column()
             )
         if role == Role.ToolTipRole:
-            return _tip(candidate)
+            return tip(candidate)
         if index.column() == 0:
             return f"{index.row() + 1:,}"
         return column.text(candidate, self._session.mosaic_of(candidate))
@@ -144,7 +164,8 @@ class CandidateTable(QAbstractTableModel):
         return {int(Role.DisplayRole): column.title, int(Role.ToolTipRole): column.tip}.get(int(role))
 
 
-def _tip(candidate: Candidate) -> str:
+def tip(candidate: Candidate) -> str:
+    """What is known of a candidate in a few lines."""
     scored = f"score {candidate.score:.3f} ± {candidate.spread:.3f} by {candidate.model}"
     lines = [candidate.name, scored if np.isfinite(candidate.score) else "no score yet"]
     if candidate.grade:

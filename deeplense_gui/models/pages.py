@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,16 @@ class CandidatePages:
         self.ids = self._session.ids()
         self._pages.clear()
 
-    def reread(self) -> bool:
-        """Read rows again where the ids are still the same ones; False where they are not."""
+    def reread(self, changed: Sequence[int]) -> list[int] | None:
+        """Read changed candidates again where the list is still the same; their rows, or None where it is not."""
         ids = self._session.ids()
         if ids is not self.ids and not np.array_equal(ids, self.ids):
-            return False
-        self._pages.clear()
-        return True
+            return None
+        places = np.flatnonzero(np.isin(ids, np.asarray(changed, np.int64)))
+        kept = [int(row) for row in places if row // PAGE in self._pages]
+        for row, candidate in zip(kept, self._session.rows(ids[kept]), strict=False):
+            self._pages[row // PAGE][row % PAGE] = candidate
+        return [int(row) for row in places]
 
     def candidate(self, row: int) -> Candidate | None:
         """The candidate of a row."""

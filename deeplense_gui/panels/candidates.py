@@ -118,7 +118,7 @@ class CandidatesPanel(QWidget):
 
     def _on_changed(self, changes: Changes) -> None:
         """Repaint what was graded at once; take new candidates a few times a second."""
-        if "candidates" in changes.kinds or not self.model.reread():
+        if "candidates" in changes.kinds or not self.model.reread(changes.ids):
             if not self._later.isActive():
                 self._later.start()
         else:

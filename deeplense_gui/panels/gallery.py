@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from deeplense_gui.models.candidates import score_text
+from deeplense_gui.models.candidates import score_text, signs, tip
 from deeplense_gui.models.pages import CandidatePages
 from deeplense_gui.session import Session
 from deeplense_gui.widgets import pictures
@@ -143,9 +143,11 @@ class GalleryPanel(QWidget):
 
     def _on_changed(self, changes: Changes) -> None:
         """Repaint what was graded at once; take new candidates a few times a second."""
-        if "candidates" not in changes.kinds and self._pages.reread():
+        rows = None if "candidates" in changes.kinds else self._pages.reread(changes.ids)
+        if rows is not None:
             self.filters.show_state()
-            self.view.viewport().update()
+            for row in rows:
+                self.view.update_row(row)
         elif not self._later.isActive():
             self._later.start()
 
@@ -158,6 +160,7 @@ class GalleryPanel(QWidget):
         self.filters.show_state()
         blocker = QSignalBlocker(self.group)
         self.group.setCurrentIndex(max(self.group.findData(self._session.filters.group), 0))
+        self.group.model().item(self.group.findData("score")).setEnabled(not self._session.blind)
         blocker.unblock()
 
     def _show_selection(self, *, scroll: bool = True) -> None:
@@ -167,7 +170,10 @@ class GalleryPanel(QWidget):
         candidate = self._pages.candidate(row)
         if candidate is None:
             return Caption()
-        return Caption(candidate.grade, score_text(candidate.score), "✎" if candidate.note else "", candidate.name)
+        marks = " ".join(part for part in (signs(candidate), "✎" if candidate.note else "") if part)
+        if self._session.conceals(candidate):
+            return Caption(None, "", marks, "Grade it to see what is known of it")
+        return Caption(candidate.grade, candidate.subclass or score_text(candidate.score), marks, tip(candidate))
 
     # stamps -------------------------------------------------------------------------------------------------------
 

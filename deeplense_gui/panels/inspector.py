@@ -143,6 +143,8 @@ class InspectorPanel(QWidget):
         self.grid.chosen.connect(lambda title: session.preferences.set("inspector/view", title))
         self.ring_button.toggled.connect(self.ring.set_shown)
         self.ring.changed.connect(lambda: self.ring_button.setChecked(self.ring.shown))
+        self.ring.dropped.connect(self._on_ring)
+        session.blinded.connect(lambda _: self._show_selected(session.selection))
         self.saliency.asked.connect(session.explain)
         self.saliency.opacity_changed.connect(lambda percent: session.preferences.set("inspector/opacity", percent))
 
@@ -165,7 +167,7 @@ class InspectorPanel(QWidget):
         if candidate is None:
             self.message.setText("Nothing selected.\nClick a circle on the mosaic or a row of the list.")
             return
-        self.facts.show_candidate(candidate)
+        self._show_facts(candidate)
         if mosaic is None:
             self.message.setText("The mosaic of this candidate is not open. Its grade and score are kept.")
             return
@@ -174,8 +176,25 @@ class InspectorPanel(QWidget):
         self._show_stamp(mosaic, candidate)
         if candidate.id not in self._residuals:
             self.session.ask_residual(candidate)
-        self.saliency.show_candidate(candidate.id, in_pixels=mosaic.pixel_scale is None)
+        concealed = self.session.conceals(candidate)
+        self.saliency.setEnabled(not concealed)
+        self.saliency.show_candidate(None if concealed else candidate.id, in_pixels=mosaic.pixel_scale is None)
+        self._show_measure(candidate)
         self._show_busy()
+
+    def _show_facts(self, candidate: Candidate) -> None:
+        """What is known, unless it could sway the grade."""
+        session = self.session
+        if session.conceals(candidate):
+            self.facts.conceal(f"Candidate {candidate.id}")
+            return
+        said = [(one.grader, one.grade) for one in session.opinions(candidate) if one.grade]
+        self.facts.show_candidate(candidate, [one for one in said if one[0] != candidate.grader])
+
+    def _show_measure(self, candidate: Candidate) -> None:
+        """Put the ring where it was measured."""
+        if candidate.einstein_radius is not None:
+            self.ring.set_radius(candidate.einstein_radius)
 
     def _forget(self, _project: object) -> None:
         """Another project numbers its candidates anew."""
@@ -187,7 +206,9 @@ class InspectorPanel(QWidget):
         if self.candidate is not None and self.candidate.id in changes.ids:
             self.candidate = self.session.candidate()
             if self.candidate is not None:
-                self.facts.show_candidate(self.candidate)
+                self._show_facts(self.candidate)
+                if "grades" in changes.kinds:
+                    self.saliency.setEnabled(not self.session.conceals(self.candidate))
 
     def _use_unit(self, mosaic: Mosaic) -> None:
         """Fields of view are remembered in arcsec and in pixels; those of stamps begin with the whole stamp."""
@@ -221,6 +242,7 @@ class InspectorPanel(QWidget):
             return
         residual = self._residuals.get(candidate.id)
         self.grid.show_pictures(made if residual is None else [*made, residual])
+        self.grid.large.repaint()  # now: the lists and the mosaic follow
         self._ahead.start()
 
     def _on_made(self, key: object) -> None:
@@ -234,13 +256,11 @@ class InspectorPanel(QWidget):
             self.grid.say(f"{mosaic.name} cannot be read here: {text}")
 
     def _prepare_next(self) -> None:
-        """Make the stamp of the candidate that grading brings next."""
-        following = self.session.upcoming()
-        mosaic = None if following is None else self.session.mosaic_of(following)
-        if following is not None and mosaic is not None:
-            self.reader.want([self._wish(mosaic, following)])
-            if following.id not in self._residuals:
-                self.session.ask_residual(following, ahead=True)
+        """Make the stamps that grading, or going back, brings next."""
+        near = [(one, self.session.mosaic_of(one)) for one in self.session.neighbours()]
+        self.reader.want([self._wish(mosaic, one) for one, mosaic in near if mosaic is not None])
+        if near and near[0][0].id not in self._residuals:
+            self.session.ask_residual(near[0][0], ahead=True)
 
     def _on_residual(self, identity: int, residual: object) -> None:
         values, side = getattr(residual, "values", None), getattr(residual, "side", 0.0)
@@ -272,6 +292,11 @@ class InspectorPanel(QWidget):
     def _on_lift(self, value: int) -> None:
         self.session.preferences.set("inspector/lift", value)
         self._on_field()
+
+    def _on_ring(self) -> None:
+        """Keep what the ring was dragged to; without a pixel scale there is no radius in arcsec to keep."""
+        if self._unit == "″":
+            self.session.measure(self.ring.radius)
 
     def next_view(self, by: int = 1) -> None:
         """Show the next of the views large."""

@@ -339,7 +339,7 @@ class MosaicPanel(QWidget):
         asked, mosaic = sorted(self._pending), self.session.mosaic.id
         self._pending.clear()
         listed = np.array(asked)[np.isin(asked, self.session.ids())]
-        here = [row for row in self.session.rows(listed) if row.mosaic == mosaic]
+        here = [row for row in self.session.rows(listed) if row.mosaic == mosaic and not self.session.conceals(row)]
         gone = set(asked) - {row.id for row in here}
         if gone:
             self.canvas.remove_candidates(sorted(gone))

@@ -1,23 +1,16 @@
-"""Grading: a bar of grades, the note, how far one is, undo and redo."""
+"""Grading: what to look at next, grades and kinds, note and marks, how far one is, undo and redo."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QProgressBar,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
-from deeplense_gui.actions import GRADE_MEANING
-from deeplense_gui.session import GRADES, Session
+from deeplense_gui.session import Session
+from deeplense_gui.widgets.grade_buttons import GradeButtons
+from deeplense_gui.widgets.queue_bar import QueueBar
+from deeplense_gui.widgets.readout import Elided
 
 
 class NoteEdit(QLineEdit):
@@ -35,76 +28,79 @@ class NoteEdit(QLineEdit):
 
 
 class VettingPanel(QWidget):
-    """One button a grade, with its key; the note; progress; undo and redo."""
+    """Queue; one button a grade and a kind, with their keys; the note; progress; undo and redo.
+
+    ``asked(id)`` names an action that is wanted.
+    """
+
+    asked = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._noted: int | None = None
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 6, 8, 8)
-        column.setSpacing(6)
-        self.buttons: dict[str, QPushButton] = {}
-        column.addLayout(self._make_grades())
-        self._style_grades()
-        self.note = NoteEdit(objectName="note", placeholderText="Note (N): what speaks for it or against it")
-        self.note.setAccessibleName("Note")
-        self.note.editingFinished.connect(self._keep_note)
-        column.addWidget(self.note)
+        column.setContentsMargins(8, 4, 8, 6)
+        column.setSpacing(5)
+        self.queue = QueueBar(session)
+        self.queue.asked.connect(self.asked)
+        self.grades = GradeButtons()
+        self.grades.graded.connect(self._on_grade)
+        self.grades.classified.connect(session.classify)
+        self.buttons = self.grades.buttons
+        column.addWidget(self.queue)
+        column.addWidget(self.grades)
+        column.addLayout(self._make_words())
         column.addLayout(self._make_progress())
         column.addStretch(1)
         session.selected.connect(lambda _: self._show_candidate())
+        session.marks_changed.connect(self._show_candidate)
         session.changed.connect(lambda _: self._show_all())
         session.project_opened.connect(lambda _: self._show_all())
+        session.blinded.connect(lambda _: self._show_all())
         self._show_all()
 
-    def _make_grades(self) -> QHBoxLayout:
+    def _make_words(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        row.setSpacing(6)
-        for letter in GRADES:
-            button = QPushButton(letter, checkable=True, objectName=f"grade-{letter}")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.setToolTip(f"Grade {letter}: {GRADE_MEANING[letter]} (key {letter}); again takes it back")
-            button.setAccessibleName(f"Grade {letter}: {GRADE_MEANING[letter]}")
-            button.clicked.connect(lambda checked, letter=letter: self._on_grade(letter, checked))
-            self.buttons[letter] = button
-            under = QLabel(GRADE_MEANING[letter], alignment=Qt.AlignmentFlag.AlignCenter)
-            under.setProperty("role", "muted")
-            cell = QVBoxLayout()
-            cell.setSpacing(1)
-            cell.addWidget(button)
-            cell.addWidget(under)
-            row.addLayout(cell, 1)
+        row.setSpacing(4)
+        self.note = NoteEdit(objectName="note", placeholderText="Note (N): what speaks for it or against it")
+        self.note.setAccessibleName("Note")
+        self.note.editingFinished.connect(self._keep_note)
+        self.flag = self._mark("⚑", "Flag", "Flag it for others to see (Shift+F)", self._session.toggle_flag)
+        self.come_back = self._mark(
+            "↺", "Come back", "Keep it in the queue to come back to (Shift+B)", self._session.toggle_come_back
+        )
+        row.addWidget(self.note, 1)
+        row.addWidget(self.flag)
+        row.addWidget(self.come_back)
         return row
 
-    def _style_grades(self) -> None:
-        for letter, button in self.buttons.items():
-            colour = style.grade_colour(letter).name()
-            button.setStyleSheet(
-                f"QPushButton {{ color: {style.grade_ink(letter).name()}; font-weight: 700; font-size: 13pt;"
-                " padding: 4px; }"
-                f"QPushButton:checked {{ background: {colour}; color: #10131a; border-color: {colour}; }}"
-                f"QPushButton:disabled {{ color: {style.theme().disabled}; }}"
-            )
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Another theme: other colours of the buttons."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
-            self._style_grades()
+    def _mark(self, sign: str, name: str, tip: str, verb: object) -> QToolButton:
+        button = QToolButton(text=sign, checkable=True, objectName=f"mark-{name}")
+        button.setAccessibleName(name)
+        button.setToolTip(tip)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.clicked.connect(verb)
+        return button
 
     def _make_progress(self) -> QHBoxLayout:
         row = QHBoxLayout()
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedHeight(6)
         self.progress.setAccessibleName("Share of the candidates that are graded")
-        self.counts = QLabel()
+        self.counts = Elided()
         self.counts.setProperty("role", "muted")
+        self.pace = QLabel()
+        self.pace.setProperty("role", "muted")
+        self.pace.setToolTip("Your grades an hour in this sitting, pauses left out, and how long the rest takes so")
         self.undo = self._tool("undo", "Undo", self._session.undo)
         self.redo = self._tool("redo", "Redo", self._session.redo)
+        line = QHBoxLayout()
+        line.addWidget(self.counts, 1)
+        line.addWidget(self.pace)
         words = QVBoxLayout()
         words.setSpacing(3)
-        words.addWidget(self.counts)
+        words.addLayout(line)
         words.addWidget(self.progress)
         row.addLayout(words, 1)
         row.addWidget(self.undo)
@@ -123,8 +119,8 @@ class VettingPanel(QWidget):
         self.note.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.note.selectAll()
 
-    def _on_grade(self, letter: str, checked: bool) -> None:
-        self._session.grade(letter if checked else None)
+    def _on_grade(self, name: str | None) -> None:
+        self._session.grade(name)
         self._show_candidate()
 
     def _keep_note(self) -> None:
@@ -134,13 +130,19 @@ class VettingPanel(QWidget):
 
     def _show_all(self) -> None:
         session = self._session
+        scheme = session.scheme()
+        if scheme is not None:
+            self.grades.set_scheme(scheme)
         counts = session.counts()
         total = sum(counts.values())
-        graded = total - counts.get(None, 0)
+        left = counts.get(None, 0)
         self.progress.setMaximum(max(total, 1))
-        self.progress.setValue(graded)
-        each = "   ".join(f"{letter} {counts[letter]:,}" for letter in GRADES if counts.get(letter))
-        self.counts.setText(f"{graded:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
+        self.progress.setValue(total - left)
+        names = [] if scheme is None else [level.name for level in scheme.grades]
+        each = "   ".join(f"{name} {counts[name]:,}" for name in names if counts.get(name))
+        self.counts.setText(f"{total - left:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
+        pace = session.pace()
+        self.pace.setText("" if pace is None else f"{pace:,.0f} an hour · {span(3600 * left / pace)} left")
         for button, word, text in zip((self.undo, self.redo), ("Undo", "Redo"), session.history(), strict=True):
             button.setEnabled(bool(text))
             button.setToolTip(f"{word}: {text}" if text else f"Nothing to {word.lower()}")
@@ -149,9 +151,14 @@ class VettingPanel(QWidget):
     def _show_candidate(self) -> None:
         candidate = self._session.candidate()
         able = self._session.can_grade
-        for letter, button in self.buttons.items():
+        grade, subclass = (None, "") if candidate is None else (candidate.grade, candidate.subclass)
+        self.grades.show_state(grade, subclass, able)
+        for button, on in (
+            (self.flag, candidate is not None and candidate.flag),
+            (self.come_back, candidate is not None and candidate.come_back),
+        ):
             button.setEnabled(able)
-            button.setChecked(candidate is not None and candidate.grade == letter)
+            button.setChecked(on)
         self.note.setEnabled(able)
         identity = None if candidate is None else candidate.id
         text = "" if candidate is None else candidate.note
@@ -159,3 +166,11 @@ class VettingPanel(QWidget):
             self._noted = identity
             self.note.setText(text)
             self.note.setProperty("kept", text)
+
+
+def span(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -7,6 +7,7 @@ verbs of one kind over the state in ``core``.
 
 from __future__ import annotations
 
+from deeplense_gui.session.blinding import TELLING, BlindVerbs
 from deeplense_gui.session.choosing import ChoosingVerbs
 from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
 from deeplense_gui.session.exporting import ExportVerbs
@@ -18,11 +19,20 @@ from deeplense_gui.session.scanning import ScanVerbs
 from deeplense_gui.session.stamps import StampVerbs
 from deeplense_gui.session.viewing import ViewVerbs
 
-__all__ = ["GRADES", "PROJECT_SUFFIX", "Choice", "Session"]
+__all__ = ["GRADES", "PROJECT_SUFFIX", "TELLING", "Choice", "Session"]
 
 
 class Session(
-    StampVerbs, MosaicVerbs, ProjectVerbs, ScanVerbs, ChoosingVerbs, GradingVerbs, LookingVerbs, ViewVerbs, ExportVerbs
+    StampVerbs,
+    MosaicVerbs,
+    ProjectVerbs,
+    ScanVerbs,
+    ChoosingVerbs,
+    GradingVerbs,
+    BlindVerbs,
+    LookingVerbs,
+    ViewVerbs,
+    ExportVerbs,
 ):
     """One window's work: a project, its mosaics, one selection, and all that can be done with them."""
 

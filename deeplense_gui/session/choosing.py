@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplense_gui.filters import Filters
 from deeplense_gui.session.core import Core
 from engine.types import Candidate
 
@@ -35,15 +37,42 @@ class ChoosingVerbs(Core):
 
     def history(self) -> tuple[str | None, str | None]:
         """What undo and redo would do, in words; None where there is nothing."""
-        return self.listing.history()
+        return self.listing.history(self.preferences.grader)
 
     def set_filters(self, **values: Any) -> None:
         """Change order or filter of the list (fields of ``Filters``)."""
         filters = replace(self.filters, **values)
+        if self.blind:
+            filters = self._unbiased(filters)
         if filters != self.filters:
             self.listing.filters = filters
             self.listing.forget()
             self.filtered.emit()
+
+    def clear_filters(self) -> None:
+        """Show all candidates; order and groups stay."""
+        kept = {name: getattr(self.filters, name) for name in ("order", "descending", "group", "seed")}
+        self.set_filters(**(asdict(Filters()) | kept))
+
+    def own_seed(self) -> int:
+        """The seed of one's own shuffle: the same in every sitting, another for each grader."""
+        return zlib.crc32(self.preferences.grader.encode())
+
+    def saved_filters(self) -> list[str]:
+        """Names of the filters that were saved with the project."""
+        return [] if self.project is None else sorted(self.project.setting("saved_filters") or {})
+
+    def save_filters(self, name: str) -> None:
+        """Save filter and order by a name, with the project."""
+        if not self.read_only and name.strip():
+            saved = self.project.setting("saved_filters") or {}
+            self.project.set_setting("saved_filters", saved | {name.strip(): self.filters.stored()})
+
+    def use_filters(self, name: str) -> None:
+        """Take up filter and order that were saved by a name."""
+        stored = (self.project.setting("saved_filters") or {}).get(name)
+        if stored is not None:
+            self.set_filters(**asdict(Filters.restored(stored)))
 
     def select(self, candidate_id: int | None, *, marked: Collection[int] = ()) -> None:
         """Select a candidate everywhere, and mark others with it; its mosaic becomes the shown one."""
@@ -56,6 +85,7 @@ class ChoosingVerbs(Core):
             candidate = self.candidate()
             if candidate is not None and (mosaic := self.mosaics.get(candidate.mosaic)) is not None:
                 self.show_mosaic(mosaic)
+            self._reveal(candidate)
             self.selected.emit(candidate_id)
             if len(marks) > 1 or len(marks_before) > 1:
                 self.marks_changed.emit()
@@ -77,9 +107,9 @@ class ChoosingVerbs(Core):
         if found is not None:
             self.select(found)
 
-    def upcoming(self) -> Candidate | None:
-        """The candidate that is likely to be looked at next, to prepare its stamp."""
-        return self.listing.upcoming(self.selection)
+    def neighbours(self) -> list[Candidate]:
+        """The candidates that are likely to be looked at next, the likeliest first, to prepare their stamps."""
+        return self.listing.neighbours(self.selection)
 
     def next_ungraded(self) -> None:
         """Select the next candidate without a grade, from here on in the list, then from its top."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,16 +35,17 @@ class Core(QObject):
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
     new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)`` for
     the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
-    Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``scanning(bool)``; ``message(text,
-    level, choices)`` with level "info", "warning" or "error" and a tuple of ``Choice``; ``crashed(title, traceback)``;
-    ``locate(id, path)`` when the user wants to find a missing mosaic and ``scale_wanted`` when they want to type a
-    pixel scale.
+    Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``blinded(bool)``;
+    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
+    ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    ``scale_wanted`` when they want to type a pixel scale.
     """
 
     changed = Signal(object)
     filtered = Signal()
     selected = Signal(object)
     marks_changed = Signal()
+    blinded = Signal(bool)
     mosaic_opened = Signal(object)
     project_opened = Signal(object)
     explaining = Signal(int, str)
@@ -60,7 +62,7 @@ class Core(QObject):
         super().__init__(parent)
         self.preferences = preferences or Preferences()
         self.jobs = Jobs(self)
-        self.listing = CandidateList()
+        self.listing = CandidateList(lambda name: work.queue(name, self.preferences.grader))
         self.mosaics: dict[str, Mosaic] = {}
         self.sheets: dict[str, Any] = {}  # of stamps; each is the mosaic of that id too
         self.mosaic: Mosaic | None = None
@@ -77,6 +79,8 @@ class Core(QObject):
         self._models = work.Models()
         self._results: dict[int, Callable[[Any], None]] = {}
         self._selected_at = time.monotonic()
+        self._revealed: set[int] = set()
+        self._graded_at: deque[float] = deque(maxlen=200)
         self.jobs.stepped.connect(self._on_stepped)
         self.jobs.finished.connect(self._on_finished)
 

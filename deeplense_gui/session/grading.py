@@ -3,51 +3,126 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 from deeplense_gui.session.core import Core
+from engine.errors import EngineError
+from engine.types import Candidate, Changes
+
+_PAUSE = 120.0  # seconds between two grades that count as a pause, not as work
 
 
 class GradingVerbs(Core):
-    """Grade, note, undo and redo."""
+    """Grade, name the kind, note, flag, measure; undo and redo. All of it is signed with the grader's name."""
 
     @property
     def can_grade(self) -> bool:
         """Whether a candidate is selected in a project that can be written to."""
         return self.selection is not None and not self.read_only
 
+    def scheme(self) -> Any:
+        """The grades and subclasses of the project, None without one."""
+        return None if self.project is None else self.project.scheme()
+
+    def grade_level(self, place: int) -> None:
+        """Give the grade that stands at a place of the scheme, the best at 0."""
+        scheme = self.scheme()
+        if scheme is not None and place < len(scheme.grades):
+            self.grade(scheme.grades[place].name)
+
     def grade(self, letter: str | None) -> None:
         """Grade the selected candidate and all marked with it, then go to the next ungraded one.
 
-        None takes the grades back and stays. Undo takes back what one key did.
+        None takes the grades back and stays. Undo takes back what one key did. The next stamp is shown before the lists
+        take note: whoever grades waits for nothing else.
         """
         chosen = self.marked_ids()
         if not self.can_grade or not chosen:
             return
         before = self.ids()
-        changes = self._write(
-            lambda: self.project.grade(
-                chosen,
-                letter,
-                grader=self.preferences.grader,
-                display=dict(self.display),
-                dwell=round(time.monotonic() - self._selected_at, 2),
-            )
-        )
-        if changes is None:
+        try:
+            changes = self.project.grade(chosen, letter, **self._said(timed=True))
+        except EngineError as error:
+            self.say(str(error), "error")
             return
+        self.listing.forget(changes.kinds)
+        if letter is not None:
+            self._graded_at.append(time.monotonic())
+            self._advance(before, after=chosen[-1])
+        self.changed.emit(changes)
         if len(chosen) > 1:
             self.say(f"{changes.operation}. Undo takes all of them back.")
-        if letter is not None:
-            self._advance(before, after=chosen[-1])
+
+    def _said(self, *, timed: bool = False) -> dict[str, Any]:
+        """Who says it, and for grades what was seen and for how long."""
+        if not timed:
+            return {"grader": self.preferences.grader}
+        shown = dict(self.display) | {"blind": self.blind}
+        return {
+            "grader": self.preferences.grader,
+            "display": shown,
+            "dwell": round(time.monotonic() - self._selected_at, 2),
+        }
+
+    def classify(self, subclass: str) -> None:
+        """Say what kind the selected candidates are; the same once more takes it back."""
+        candidate = self.candidate()
+        if candidate is not None:
+            named = "" if candidate.subclass == subclass else subclass
+            self._state(lambda ids: self.project.classify(ids, named, **self._said(timed=True)))
+
+    def classify_by_key(self, key: str) -> None:
+        """Name the kind that lies on a key of the scheme."""
+        scheme = self.scheme()
+        found = None if scheme is None else next((one for one in scheme.subclasses if one.key == key), None)
+        if found is not None:
+            self.classify(found.name)
+
+    def toggle_flag(self) -> None:
+        """Flag the selected candidates for others to see, or take the flag down."""
+        candidate = self.candidate()
+        if candidate is not None:
+            self._state(lambda ids: self.project.flag(ids, not candidate.flag, **self._said()))
+
+    def toggle_come_back(self) -> None:
+        """Keep the selected candidates to come back to, or no longer."""
+        candidate = self.candidate()
+        if candidate is not None:
+            self._state(lambda ids: self.project.come_back(ids, not candidate.come_back, **self._said()))
+
+    def measure(self, einstein_radius: float) -> None:
+        """Write the Einstein radius (arcsec) that the ring was dragged to."""
+        radius = round(einstein_radius, 3)
+        self._state(lambda ids: self.project.measure(ids[:1], radius, **self._said()), single=True)
 
     def note(self, text: str) -> None:
         """Write a note to the selected candidate."""
         candidate = self.candidate()
-        if candidate is not None and self.can_grade and text.strip() != candidate.note:
-            self._write(lambda: self.project.note(candidate.id, text.strip(), grader=self.preferences.grader))
+        if candidate is not None and text.strip() != candidate.note:
+            self._state(lambda ids: self.project.note(ids, text.strip(), **self._said()), single=True)
+
+    def _state(self, write: Callable[[list[int]], Changes], *, single: bool = False) -> None:
+        """Write something of the selected candidate, or of all marked with it."""
+        if self.can_grade and self.selection is not None:
+            chosen = [self.selection] if single else self.marked_ids()
+            self._write(lambda: write(chosen))
+
+    def opinions(self, candidate: Candidate) -> list[Any]:
+        """What everybody says of a candidate; nothing while blind mode conceals it."""
+        if self.project is None or self.conceals(candidate):
+            return []
+        return self.project.opinions([candidate.id]).get(candidate.id, [])
+
+    def pace(self) -> float | None:
+        """Grades an hour of this sitting, pauses left out; None before it can be told."""
+        times = list(self._graded_at)
+        steps = [b - a for a, b in pairwise(times) if b - a < _PAUSE]
+        return 3600 * len(steps) / sum(steps) if len(steps) > 4 and sum(steps) > 0 else None
 
     def undo(self) -> None:
-        """Take the last change back, on disk too, and show the candidate it was about."""
+        """Take one's own last change back, on disk too, and show the candidate it was about."""
         self._step_history("undo")
 
     def redo(self) -> None:
@@ -57,7 +132,7 @@ class GradingVerbs(Core):
     def _step_history(self, verb: str) -> None:
         if self.read_only:
             return
-        changes = self._write(getattr(self.project, verb))
+        changes = self._write(lambda: getattr(self.project, verb)(self.preferences.grader))
         if changes is None:
             return
         self.say(changes.operation)

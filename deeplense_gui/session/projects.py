@@ -67,6 +67,8 @@ class ProjectVerbs(Core):
         self._remember_place()
         self.project.close()
         self.listing.use(None)
+        self._use_blind(False)
+        self._graded_at.clear()
         self.select(None)
         self.project_opened.emit(None)
 
@@ -78,8 +80,12 @@ class ProjectVerbs(Core):
             return False
         self.close_project()
         self.listing.use(project)
+        self._use_blind(bool(project.setting("blind")))
+        if self.blind:
+            self.listing.filters = self._unbiased(self.filters)
         self.preferences.remember_project(Path(project.path))
         self.project_opened.emit(project)
+        self.blinded.emit(self.blind)
         self.filtered.emit()
         self._reopen_mosaics()
         last = project.setting("selection")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFont, QGuiApplication
@@ -26,6 +27,7 @@ class Facts(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._candidate: Candidate | None = None
+        self._others: tuple[tuple[str, str], ...] = ()
         super().__init__(parent)
         self.name = self._text("Name", Elided(), style.font(points=11.5, bold=True))
         self.sky = self._text("Position, sexagesimal", QLabel(), style.fixed_font(points=9))
@@ -74,9 +76,22 @@ class Facts(QWidget):
         grid.addWidget(self.model, 2, 1, right)
         grid.setColumnStretch(0, 1)
 
-    def show_candidate(self, candidate: Candidate) -> None:
-        """Show a candidate."""
+    def conceal(self, title: str) -> None:
+        """Show a title alone: blind mode hides what could sway the grade."""
+        self._candidate = None
+        self.name.setText(title)
+        self.name.setToolTip("Blind mode: name, position and score are shown once it is graded")
+        for label in (self.sky, self.degrees, self.score, self.details, self.model):
+            label.clear()
+        self.sky.setText("hidden until it is graded")
+        self.copy.setEnabled(False)
+        self._show_badge(None, "Press A, B, C or X")
+
+    def show_candidate(self, candidate: Candidate, others: Sequence[tuple[str, str]] = ()) -> None:
+        """Show a candidate, and what others than its grader said: (grader, grade) each."""
         self._candidate = candidate
+        self._others = tuple(others)
+        self.copy.setEnabled(True)
         self.name.setText(candidate.name)
         self.name.setToolTip(candidate.name)
         on_sky = candidate.ra is not None and candidate.dec is not None
@@ -95,15 +110,19 @@ class Facts(QWidget):
         self._show_grade(candidate)
 
     def _show_grade(self, candidate: Candidate) -> None:
-        colour = style.grade_colour(candidate.grade).name()
-        self.grade.setText(candidate.grade or "not graded")
         when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
-        self.grade.setToolTip(f"Graded by {candidate.grader}{when}" if candidate.grade else "Press A, B, C or X")
-        filled = (
-            f"background: {colour}; color: #10131a;"
-            if candidate.grade
-            else f"color: {style.grade_ink(candidate.grade).name()};"
-        )
+        said = [f"Graded by {candidate.grader}{when}" if candidate.grade else "Press A, B, C or X"]
+        self._show_badge(candidate.grade, "\n".join([*said, *(f"{who} said {grade}" for who, grade in self._others)]))
+        if len(self._others):
+            each = "   ".join(f"{who} {grade}" for who, grade in self._others)
+            self.model.setText(f"others: {each}")
+            self.model.setToolTip("What the others said")
+
+    def _show_badge(self, grade: str | None, tip: str) -> None:
+        colour = style.grade_colour(grade).name()
+        self.grade.setText(grade or "not graded")
+        self.grade.setToolTip(tip)
+        filled = f"background: {colour}; color: #10131a;" if grade else f"color: {style.grade_ink(grade).name()};"
         self.grade.setStyleSheet(
             f"QLabel {{ {filled} border: 1px solid {colour}; border-radius: 4px; padding: 1px 7px; font-weight: 700; }}"
         )

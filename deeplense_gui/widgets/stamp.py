@@ -64,9 +64,13 @@ class Field(QObject):
 
 
 class Ring(QObject):
-    """The Einstein ring that siblings share: its radius in arcsec, and whether it is shown."""
+    """The Einstein ring that siblings share: its radius in arcsec, and whether it is shown.
+
+    ``dropped`` comes when a person has dragged it somewhere.
+    """
 
     changed = Signal()
+    dropped = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -275,6 +279,8 @@ class StampView(QWidget):
         """Let go; a click that moved nothing chooses this view."""
         if self._drag is not None and not self._moved and not self._on_ring:
             self.clicked.emit()
+        if self._on_ring and self._moved and self.ring is not None:
+            self.ring.dropped.emit()
         self._drag, self._on_ring = None, False
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

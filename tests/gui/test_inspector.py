@@ -163,7 +163,7 @@ def test_dragging_moves_the_field_and_a_double_click_brings_it_back(qtbot, inspe
 
 def test_the_next_stamp_is_made_ahead(qtbot, vetting, inspector):
     session = vetting.session
-    following = session.upcoming()
+    following = session.neighbours()[0]
     wish = inspector._wish(session.mosaic, following)
     qtbot.waitUntil(lambda: inspector.reader.pictures(wish.key) is not None, timeout=10_000)
     qtbot.waitUntil(lambda: following.id in inspector._residuals, timeout=10_000)
