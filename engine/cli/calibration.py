@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.exporting import project_mosaics
 from engine.cli.program import Model, Quiet, app, follow
 from engine.errors import DataError
 
 if TYPE_CHECKING:
-    from engine.catalogue import Project
     from engine.catalogue.calibration import Bin
-    from engine.types import Mosaic
 
 ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
-
-
-def project_mosaics(project: Project) -> list[Mosaic]:
-    """The mosaics of a project, opened as the window opened them."""
-    from engine.images.mosaic import open_mosaic
-
-    options = project.setting("open_options") or {}
-    return [replace(open_mosaic(known.paths, **options.get(known.id, {})), id=known.id) for known in project.mosaics()]
 
 
 @app.command()

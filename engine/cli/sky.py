@@ -1,8 +1,7 @@
-"""Commands on the sky: scan, score, export, demo."""
+"""Commands on the sky: scan, score, demo."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +20,7 @@ from engine.cli.program import (
     follow,
     remark,
 )
-from engine.errors import DataError, ImageError
+from engine.errors import ImageError
 
 if TYPE_CHECKING:
     from engine.types import Step
@@ -106,50 +105,6 @@ def score(
         remark([note], quiet)
     if bad:
         raise typer.Exit(BAD_INPUT)
-
-
-@app.command()
-def export(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A catalogue, or .h5 for a training set of the grades.")],
-    grades: Annotated[str | None, typer.Option(metavar="A,B", help="Only these grades.")] = None,
-    min_score: Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Only scores from here.")] = None,
-    model: Model = "finder",
-    quiet: Quiet = False,
-) -> None:
-    """Write a project's candidates as a catalogue, or its grades as a training set (.h5) in the model's layout."""
-    from engine.catalogue.store import Project
-    from engine.export import catalogue_writer, write_catalogue
-
-    training = out.suffix.lower() in {".h5", ".hdf5"}
-    if training and (grades or min_score is not None):
-        raise DataError("A training set takes every grade: leave out --grades and --min-score")
-    if not training:
-        catalogue_writer(out)
-    check_out(out, [project])
-    opened = Project.open(project, read_only=True)
-    try:
-        if training:
-            _export_training_set(opened, out, model, quiet)
-        else:
-            chosen = {grade.strip() for grade in grades.split(",")} if grades else None
-            write_catalogue(opened.rows(opened.ids(grades=chosen, min_score=min_score)), out)
-    finally:
-        opened.close()
-
-
-def _export_training_set(project: Any, out: Path, model: str, quiet: bool) -> None:
-    from engine.export.training_set import training_set_job
-    from engine.images.mosaic import open_mosaic
-    from engine.models.card import load_card
-    from engine.models.library import model_folder
-
-    card = load_card(model_folder(model))
-    options = project.setting("open_options") or {}  # how the window opened each mosaic, by its id
-    mosaics = [
-        replace(open_mosaic(known.paths, **options.get(known.id, {})), id=known.id) for known in project.mosaics()
-    ]
-    follow(training_set_job(project, mosaics, out, card.size, card.pixel_scales), "Cutting stamps", quiet)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import DataError
-from engine.export.report import write_report
+from engine.export.report import report_job, write_report
 from engine.images.mosaic import open_mosaic
 from engine.types import Candidate, Mosaic
 
@@ -27,7 +27,7 @@ class Page(HTMLParser):
         self.tags.add(tag)
         self.articles += tag == "article"
         source = dict(attributes).get("src", "")
-        if tag == "img":
+        if tag == "img" and "svg" not in source:
             self.pictures.append(np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))))
 
     def handle_data(self, data):
@@ -87,3 +87,41 @@ def test_a_candidate_of_a_mosaic_that_is_not_open_is_listed_without_stamps(mosai
 def test_a_folder_that_is_not_there_is_said(mosaic_file, tmp_path):
     with pytest.raises(DataError, match="not a folder"):
         write_report([], [open_mosaic(mosaic_file)], tmp_path / "missing")
+
+
+def test_the_cover_has_plots_and_each_candidate_what_others_said(mosaic_file, tmp_path):
+    mosaic = open_mosaic(mosaic_file)
+    rows = [candidate(k, mosaic, 50 + 20 * k, 50, grade="AX"[k % 2], einstein_radius=1.5) for k in range(3)]
+    remarks = {1: ("Ada: A; Bo: X", '2020A lens, 0.3" away: confident')}
+    steps = list(report_job(rows, [mosaic], tmp_path / "night.html", remarks=remarks))
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    text = (tmp_path / "night.html").read_text("utf-8")
+    words = " ".join(" ".join(Page(text).words).split())
+    assert "Ada: A; Bo: X" in words
+    assert "0.3" in words
+    assert "1.50″" in words
+    assert "data:image/svg+xml" in text
+
+
+@pytest.mark.parametrize(("one_a_page", "pages"), [(False, 3), (True, 9)])
+def test_a_report_to_print_has_a_cover_and_a_page_for_six_or_for_one(mosaic_file, tmp_path, one_a_page, pages):
+    mosaic = open_mosaic(mosaic_file)
+    rows = [candidate(k, mosaic, 40 + 20 * k, 50, grade="A") for k in range(8)]
+    path = tmp_path / "night.pdf"
+    list(report_job(rows, [mosaic], path, one_a_page=one_a_page))
+    content = path.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert content.count(b"/Type /Page\n") == pages or f"/Count {pages}".encode() in content
+
+
+def test_a_report_that_is_cancelled_leaves_nothing(mosaic_file, tmp_path):
+    mosaic = open_mosaic(mosaic_file)
+    rows = [candidate(k, mosaic, 40 + 20 * k, 50) for k in range(8)]
+    job = report_job(rows, [mosaic], tmp_path / "night.pdf")
+    for _ in range(9):
+        next(job)
+    job.close()
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".fits"}
+    with pytest.raises(DataError, match=r"ends in \.html or \.pdf"):
+        next(report_job(rows, [mosaic], tmp_path / "night.doc"))
