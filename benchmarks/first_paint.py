@@ -1,6 +1,7 @@
 """From opening a large mosaic to its first paint on the canvas, and until all is drawn, against reading it whole.
 
-The reference reads everything with astropy or h5py and shows it in pyqtgraph's ImageView. Each measurement has a
+The reference reads everything with astropy or h5py and shows it in pyqtgraph's ImageView; ginga's view is measured too
+where ginga is installed. Each measurement has a
 process of its own. The file is in the page cache, or not (``--cold``). Peak private memory is that of the process
 (Linux), which includes Qt and Python.
 """
@@ -10,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from measure import KINDS, forget, in_process, private_mib, report, write_kind, write_sky
@@ -91,8 +93,37 @@ def reference(path: str) -> dict[str, float]:
     return {"first": time.perf_counter() - start, "private_mib": max(watch)}
 
 
+def ginga(path: str) -> dict[str, float]:
+    os.environ.setdefault("QT_API", "pyside6")
+    from PySide6.QtWidgets import QApplication
+
+    application = QApplication([])
+    import logging
+
+    from ginga.qtw.ImageViewQt import CanvasView
+    from ginga.util.loader import load_data
+
+    log = logging.getLogger("ginga")
+    log.addHandler(logging.NullHandler())
+    view = CanvasView(log)
+    view.enable_autocuts("on")
+    view.enable_autozoom("on")
+    widget = view.get_widget()
+    widget.resize(1600, 900)
+    widget.show()
+    view.set_image(load_data(str(Path(path).with_name("small.fits")), logger=log))
+    pixels_arrive(widget, application, [])
+    view.clear()
+    application.processEvents()
+    watch = [private_mib()]
+    start = time.perf_counter()
+    view.set_image(load_data(path, logger=log))
+    pixels_arrive(widget, application, watch)
+    return {"first": time.perf_counter() - start, "private_mib": max(watch)}
+
+
 def child(way: str, path: str) -> None:
-    print(json.dumps({"ours": ours, "reference": reference}[way](path)), flush=True)
+    print(json.dumps({"ours": ours, "reference": reference, "ginga": ginga}[way](path)), flush=True)
     os._exit(0)  # nothing of Qt's end is measured
 
 
@@ -115,16 +146,19 @@ def main() -> None:
 
 def measure_kind(folder: str, kind: str, options: argparse.Namespace) -> None:
     path = write_kind(folder, kind, options.side)
-    runs: dict[str, list[dict[str, float]]] = {"first": [], "again": [], "reference": []}
+    ways = {"first": "ours", "again": "ours", "reference": "reference"}
+    if find_spec("ginga") and kind != "hdf5":
+        ways["ginga"] = "ginga"
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory(dir=folder) as cache:
             os.environ["DEEPLENSE_CACHE"] = cache
-            for name, way in (("first", "ours"), ("again", "ours"), ("reference", "reference")):
+            for name, way in ways.items():
                 if options.cold:
                     forget(path)
                 else:
                     Path(path).read_bytes()
-                if name != "reference" or len(runs[name]) == 0:  # slow, and the same each time
+                if way == "ours" or not runs[name]:  # slow, and the same each time
                     runs[name].append(in_process(__file__, "--child", way, path))
     middle = {
         name: {key: round(sorted(run[key] for run in found)[len(found) // 2], 3) for key in found[0]}
@@ -137,6 +171,7 @@ def measure_kind(folder: str, kind: str, options: argparse.Namespace) -> None:
         ours=middle["first"],
         second_opening=middle["again"],
         reference=middle["reference"],
+        **({"ginga": middle["ginga"]} if "ginga" in middle else {}),
         side=options.side,
         repeats=options.repeats,
     )

@@ -57,7 +57,7 @@ def report(name: str, *, ratio: float, goal: float, **facts: object) -> None:
     """Print the line."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     line = {"benchmark": name, "ratio": round(ratio, 2), "goal": goal, "met": ratio >= goal, **facts}
-    print(json.dumps(line | {"machine": machine}))
+    print(json.dumps(line | {"machine": machine}), flush=True)
 
 
 def private_mib() -> int:
