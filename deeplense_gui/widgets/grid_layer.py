@@ -17,7 +17,7 @@ from engine.images.positions import Frame
 from engine.types import Mosaic, Positions
 
 _LINE = QColor(125, 211, 252, 150)
-_RIM = QColor(0, 0, 0, 70)
+_SHADOW = QColor(0, 0, 0, 110)
 _MARGIN = 0.3  # of the view, known beyond each of its edges
 _APART = 85  # points between lines, about
 _EDGES = {"longitude": ("bottom", "top", "left", "right"), "latitude": ("left", "right", "bottom", "top")}
@@ -62,11 +62,11 @@ class GridLayer:
 
     def draw(self, painter: QPainter, view: View, taken: Sequence[QRectF]) -> None:
         """Lines, and labels clear of what is ``taken`` already."""
-        with in_pixels(painter, view):
-            for colour, width in ((_RIM, 2.6), (_LINE, 1.0)):
-                pen = QPen(colour, width)
+        with in_pixels(painter, view):  # a shadow beside each line: thin pens are many times faster than a rim
+            for colour, shift in ((_SHADOW, 1 / view.zoom), (_LINE, 0.0)):
+                pen = QPen(colour, 1)
                 pen.setCosmetic(True)
-                painter.strokePath(self._path, pen)
+                painter.strokePath(self._path.translated(shift, -shift) if shift else self._path, pen)
         painter.setFont(style.font(points=8))
         metrics = QFontMetricsF(painter.font())
         boxes = list(taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,25 +124,28 @@ def draw_circles(
     ``ratio`` device pixels to a point of the screen. Circles are stamped with numpy: no call of Qt for a single one.
     """
     width, height = size
-    picture: Packed = np.zeros((height, width), np.uint32)
+    pad = 2 * _half(radius, ratio) + 2  # circles that stick out need no test of each pixel
+    across = width + 2 * pad
+    picture: Packed = np.zeros((height + 2 * pad) * across, np.uint32)
+    at = np.rint(points).astype(np.int32)
+    near = ((at > -pad // 2) & (at < np.array(size) + pad // 2)).all(axis=1)
     for number, shade in enumerate(_SHADES):  # the graded on top of the ungraded
-        members = points[shades == number]
+        members = at[near & (shades == number)] + pad
         if len(members):
-            offsets, pixels = _stamp(shade, radius, ratio)
-            at = np.rint(members).astype(np.int32)
-            columns = at[:, 0, None] + offsets[:, 0]
-            rows = at[:, 1, None] + offsets[:, 1]
-            seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-            values = np.broadcast_to(pixels, seen.shape)
-            picture[rows[seen], columns[seen]] = values[seen]
+            offsets, pixels = _stamp(shade.rgba(), radius, ratio)
+            places = (members @ (1, across))[:, None] + (offsets @ (1, across)).astype(np.int32)
+            picture[places] = pixels
+    picture = picture.reshape(-1, across)[pad:-pad, pad:-pad]
     image = to_overlay(picture)
     image.setDevicePixelRatio(ratio)
     return image
 
 
-def _stamp(colour: QColor, radius: float, ratio: float) -> tuple[NDArray[np.int32], Packed]:
+@lru_cache(maxsize=64)
+def _stamp(rgba: int, radius: float, ratio: float) -> tuple[NDArray[np.int32], Packed]:
     """Offsets (m, 2) of the pixels of one circle with a dark rim, and their colours (m,), premultiplied."""
-    half = int(radius + 3 * ratio) + 1
+    colour = QColor.fromRgba(rgba)
+    half = _half(radius, ratio)
     side = 2 * half + 1
     image = QImage(side, side, QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(Qt.GlobalColor.transparent)
@@ -158,3 +162,8 @@ def _stamp(colour: QColor, radius: float, ratio: float) -> tuple[NDArray[np.int3
     pixels = np.frombuffer(image.constBits(), np.uint32).reshape(side, side)
     rows, columns = np.nonzero(pixels >> 24 > 24)
     return np.column_stack([columns - half, rows - half]).astype(np.int32), pixels[rows, columns].copy()
+
+
+def _half(radius: float, ratio: float) -> int:
+    """Pixels from the middle of a circle to the edge of its stamp."""
+    return int(radius + 3 * ratio) + 1

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from deeplense_gui import style
 from deeplense_gui.widgets.coordinates import angle, nice_length
@@ -18,6 +18,7 @@ _MARGIN = 14
 _BAR = 150.0
 _ARM = 34.0
 _ROUND = Qt.PenJoinStyle.RoundJoin
+_HALO = 2.0  # points around letters
 
 
 def draw_lines(
@@ -34,29 +35,35 @@ def draw_text(
     painter: QPainter, box: QRectF, text: str, flags: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignCenter
 ) -> None:
     """Text with a dark rim all around, readable on a bright sky too."""
-    font = painter.font()
-    outline, width, metrics = _letters(text, font.pointSizeF(), font.bold())
-    left = box.left()
+    font, ratio = painter.font(), painter.device().devicePixelRatioF()
+    letters = _letters(text, font.pointSizeF(), font.bold(), ratio)
+    width, height = letters.width() / ratio, letters.height() / ratio
+    left = box.left() - _HALO
     if flags & Qt.AlignmentFlag.AlignRight:
-        left = box.right() - width
+        left = box.right() - width + _HALO
     elif not flags & Qt.AlignmentFlag.AlignLeft:
         left = box.center().x() - width / 2
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.translate(left, box.center().y() + metrics)
-    painter.strokePath(outline, QPen(_RIM, 3.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, _ROUND))
-    painter.fillPath(outline, _INK)
-    painter.restore()
+    top = box.center().y() - height / 2
+    painter.drawImage(QPointF(round(left * ratio) / ratio, round(top * ratio) / ratio), letters)
 
 
 @lru_cache(maxsize=512)
-def _letters(text: str, points: float, bold: bool) -> tuple[QPainterPath, float, float]:
-    """The outline of a text from its baseline on, its width, and how far the baseline is below its middle."""
+def _letters(text: str, points: float, bold: bool, ratio: float) -> QImage:
+    """A text with its rim, drawn once: stroking letters in every frame is slow."""
     font = style.font(points=points, bold=bold)
     metrics = QFontMetricsF(font)
+    width, height = metrics.horizontalAdvance(text) + 2 * _HALO, metrics.height() + 2 * _HALO
+    image = QImage(round(width * ratio) or 1, round(height * ratio) or 1, QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
     outline = QPainterPath()
-    outline.addText(0, 0, font, text)
-    return outline, metrics.horizontalAdvance(text), (metrics.ascent() - metrics.descent()) / 2
+    outline.addText(_HALO, _HALO + metrics.ascent(), font, text)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.strokePath(outline, QPen(_RIM, 3.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, _ROUND))
+    painter.fillPath(outline, _INK)
+    painter.end()
+    return image
 
 
 def scale_bar_box(area: QRect) -> QRectF:

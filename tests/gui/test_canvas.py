@@ -17,6 +17,7 @@ from tests.gui.parts import NONE, press
 
 KEY = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
+CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_the_wheel_zooms_about_the_cursor(mosaic):
 )
 def test_keys_of_the_mosaic(qtbot, vetting, mosaic, key, check):
     mosaic.canvas.centre_on(200, 200, zoom=3.0)
-    press(qtbot, vetting, key)
+    press(qtbot, vetting, key, CONTROL if key == KEY.Key_1 else NONE)
     assert check(mosaic.canvas)
 
 
