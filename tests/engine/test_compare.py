@@ -16,7 +16,6 @@ from engine.train.compare import CompareRequest, compare
 from engine.train.comparison import difference, summary
 from engine.train.contenders import PRESETS, Contender, contender, contenders
 from engine.train.course import CHECKPOINT
-from engine.train.loop import train
 from engine.types import Step
 from tests.engine.cli_parts import CommandLine
 from tests.engine.test_evaluate import finished, made_up
@@ -161,8 +160,8 @@ def test_the_tables_hold_every_run(compared: tuple[CompareRequest, list[Step]]) 
 def test_what_is_finished_is_not_trained_again(compared: tuple[CompareRequest, list[Step]]) -> None:
     wanted, _ = compared
     weights = {path: path.stat().st_mtime_ns for path in wanted.base.out.rglob(WEIGHTS)}
-    notes = [step.note for step in compare(wanted)]
-    assert sum("trained before" in note for note in notes) == 5
+    notes = [step.note for step in islice(compare(replace(wanted, seeds=1)), 4)]
+    assert sum("trained before" in note for note in notes) == 3
     assert {path: path.stat().st_mtime_ns for path in wanted.base.out.rglob(WEIGHTS)} == weights
 
 
@@ -263,13 +262,3 @@ def test_the_command_takes_the_settings_of_train(
     (card,) = (tmp_path / "out").rglob(CARD)
     assert load_card(card.parent).channels == ("linear",)
     assert "nothing to compare" in line("compare", data, "--out", tmp_path / "none").err
-
-
-def test_training_by_hand_makes_the_same_network(
-    compared: tuple[CompareRequest, list[Step]], data: Path, tmp_path: Path
-) -> None:
-    wanted, _ = compared
-    run = wanted.base.out / "runs/test_resnet/lr-0.001/seed-0"
-    base = replace(wanted.base, architecture="test_resnet", out=tmp_path / "run", learning_rate=1e-3)
-    list(islice(train(base), None))
-    assert file_sha256(tmp_path / "run" / WEIGHTS) == file_sha256(run / WEIGHTS)

@@ -71,9 +71,10 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel(
         "Few false positives",
-        f"The same curve down to the first false positive. Bars: {100 * LEVEL:.0f} % intervals over resampled sources.",
+        "The same curves down to the first false positive. Bars, where one finder is judged: "
+        f"{100 * LEVEL:.0f} % intervals over resampled sources.",
         ranking.draw_few_false_positives,
-        lambda runs: runs[0].is_binary or runs[0].is_anomaly,
+        _ranks,
     ),
     Panel("Precision and recall", "In the set as it is.", ranking.draw_precision, _classifies),
     Panel(

@@ -34,13 +34,13 @@ def draw_roc(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
 def draw_few_false_positives(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     """The same where it counts on the sky: on a logarithmic axis down to the first false positive."""
     axes = figure.subplots()
+    negatives = 0
     for name, style, positive, score in _curves(runs):
         false, true, _ = roc_curve(positive, score, drop_intermediate=False)
-        floor = 0.5 / (~positive).sum()
-        axes.step(np.maximum(false, floor), true, where="post", label=name, **style)
-    if len(runs) == 1:
+        negatives = max(negatives, int((~positive).sum()))
+        axes.step(np.maximum(false, 0.5 / negatives), true, where="post", label=name, **style)
+    if len(runs) == 1 and runs[0].is_binary:
         _mark_rates(axes, runs[0])
-    negatives = int(runs[0].metrics["negatives"])
     axes.set(xscale="log", xlim=(0.5 / negatives, 1), ylim=(-0.01, 1.01))
     axes.set(xlabel=f"False-positive rate among {negatives:,} negatives", ylabel="True-positive rate")
     axes.legend(loc="best")
