@@ -144,6 +144,11 @@ class CandidateTable(QAbstractTableModel):
         candidate = self.candidate(index.row())
         if candidate is None:
             return None
+        if self._session.conceals(candidate):
+            if role == Role.ToolTipRole:
+                return "Grade it to see what is known of it"
+            if COLUMNS[index.column()].telling:
+                return None
         if role == VALUE_ROLE:
             return {SCORE: candidate.score if np.isfinite(candidate.score) else None, GRADE: candidate.grade}.get(
                 index.column()
