@@ -110,7 +110,7 @@ def write_scores(rows: Sequence[StampScore | StampValues], path: Path) -> None:
     """
     with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["file", "plane", *_values(rows[0])])
+        writer.writerow(["file", "plane", *(_values(rows[0]) if rows else ("score", "raw_score"))])
         writer.writerows([row.file, row.plane, *(f"{value:.6g}" for value in _values(row).values())] for row in rows)
 
 
