@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.catalogue.identity import match_radius
 from engine.detect.heatmap import HeatmapSearch, heatmap_search, joined, measured_peaks
 from engine.detect.objects import Objects
-from engine.detect.scoring import Scorer, bands_for, expected, look
+from engine.detect.scoring import Scorer, bands_for, check_scores, expected, look
 from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
 from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, tile_cores
 from engine.images.cutouts import cut
@@ -61,7 +61,9 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
     if classifier is None:
         from engine.models.predict import load_classifier
 
-        bands_for(load_card(model_folder(request.model)), request.mosaic)  # before the seconds that torch takes
+        card = load_card(model_folder(request.model))
+        check_scores(card)  # before the seconds that torch takes
+        bands_for(card, request.mosaic)
         classifier = load_classifier(request.model)
     bands = bands_for(classifier.card, request.mosaic)
     dense = heatmap_search(request)

@@ -33,6 +33,17 @@ class Scorer(Protocol):
         """Score stamps; a model of any one band scores each band and combines them."""
 
 
+def check_scores(card: ModelCard) -> None:
+    """Refuse a model that gives no score of a stamp.
+
+    Raises
+    ------
+    ModelError : a dense detector, a regression, or a model of one class or of more than two
+    """
+    if card.stride or card.targets or len(card.classes) != 2:
+        raise ModelError(f"The model '{card.name}' is for {card.task}, it finds no lenses: choose another.")
+
+
 def bands_for(card: ModelCard, mosaic: Mosaic) -> tuple[int, ...]:
     """The bands of a mosaic to cut for a model, in the model's order; all of them for a model of any one band.
 

@@ -3,6 +3,7 @@
 import gc
 import threading
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 from scipy.spatial import cKDTree
 
 from engine.detect.scan import scan
-from engine.detect.scoring import PROMISING, VIEWS
+from engine.detect.scoring import PROMISING, VIEWS, check_scores
 from engine.detect.tiles import hold
 from engine.errors import ModelError
 from engine.images.mosaic import open_mosaic
-from engine.types import Detection, Mosaic, ScanRequest, Step
+from engine.types import Detection, ModelCard, Mosaic, ScanRequest, Step
 from tests.engine.sky_parts import ArrayPlane, Brightness, gaussians, grid, mosaic_of, named_card, noise
 
 SHAPE = (520, 700)
@@ -152,6 +153,16 @@ def test_a_missing_band_is_said_before_anything_is_read() -> None:
     with pytest.raises(ModelError, match=r"needs the bands g, r, i, but planted\.fits has r: open the missing files"):
         run(mosaic, Brightness(named_card("g", "r", "i")))
     assert mosaic.planes[0].largest == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"classes": ("no_sub", "cdm", "axion")}, {"classes": ("no_sub",)}, {"targets": {"mass": {}}}, {"stride": 8}],
+)
+def test_a_model_that_gives_no_score_is_refused(fields: dict[str, object]) -> None:
+    card = ModelCard("dark", "test_resnet", "substructure", ("not", "lens"), ("any",), 32, (0.1,), ("log",))
+    with pytest.raises(ModelError, match="'dark' is for substructure, it finds no lenses"):
+        check_scores(replace(card, **fields))
 
 
 def test_positions_on_the_sky(mosaic_file: Path, synthetic_sky: tuple[np.ndarray, np.ndarray]) -> None:
