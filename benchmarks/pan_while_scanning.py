@@ -36,6 +36,9 @@ def main() -> None:
 
     application = QApplication([])
     style.apply(application)
+    import sys as _s
+
+    _s.setswitchinterval(float(os.environ.get("SW", "0.005")))
     preferences = Preferences(QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat))
     session = Session(preferences=preferences)
     window = MainWindow(session)
@@ -68,7 +71,7 @@ def main() -> None:
     window.close()
     report(
         "pan while scanning",
-        ratio=LONGEST / busy.max(),
+        ratio=float(LONGEST / busy[:, 0].max()),
         goal=1,
         platform="offscreen",
         side=options.side,
@@ -76,7 +79,7 @@ def main() -> None:
         candidates=int(canvas.markers.ids.size),
         scan_ended=not under_way,
         milliseconds=facts(busy),
-        over_50_ms=int((busy > LONGEST).sum()),
+        over_50_ms=int((busy[:, 0] > LONGEST).sum()),
         at_rest=facts(rest),
         load=os.getloadavg()[0],
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from deeplense_gui import style
@@ -18,6 +19,7 @@ _WIDTH, _MARGIN, _LABELS = 12, 14, 54
 _TALLEST, _SHORTEST = 220, 70
 _TICKS = 5
 _PANEL = QColor(8, 10, 14, 150)
+_INK = QColor("#f2f5fa")
 _CHANNELS = ("#ff8080", "#8cff8c", "#8fb4ff")
 
 
@@ -33,27 +35,40 @@ def colour_bar_box(area: QRect) -> QRectF:
 def draw_colour_bar(painter: QPainter, area: QRect, stretch: Stretch, coder: Coder, unit: str) -> None:
     """A bar from the darkest colour to the brightest, with values beside it and their unit on top."""
     box = colour_bar_box(area)
-    if box.isEmpty():
-        return
+    if not box.isEmpty():
+        ratio = painter.device().devicePixelRatioF()
+        painter.drawImage(box.topLeft(), _picture(round(box.width()), round(box.height()), ratio, stretch, coder, unit))
+
+
+@lru_cache(maxsize=8)
+def _picture(width: int, height: int, ratio: float, stretch: Stretch, coder: Coder, unit: str) -> QImage:
+    """The bar, drawn once: it is the same in every frame of a pan."""
+    image = QImage(round(width * ratio), round(height * ratio), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(_PANEL)
-    painter.drawRoundedRect(box, 5, 5)
+    painter.drawRoundedRect(QRectF(0, 0, width, height), 5, 5)
     painter.setFont(style.font(points=8))
     head = 18 if unit else 8
-    bar = QRectF(box.right() - _WIDTH - 6, box.top() + head, _WIDTH, box.height() - head - 8)
-    painter.drawImage(bar, _ramp(stretch.colour_map))
+    bar = QRectF(width - _WIDTH - 6, head, _WIDTH, height - head - 8)
+    painter.drawImage(bar, to_image(pack(ramp(stretch.colour_map))[::-1, None]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(QColor("#f2f5fa"), 1))
+    painter.setPen(QPen(_INK, 1))
     painter.drawRect(bar)
     if unit:
-        top = QRectF(box.left() + 4, box.top() + 2, box.width() - 8, 14)
+        top = QRectF(4, 2, width - 8, 14)
         text = painter.fontMetrics().elidedText(unit, Qt.TextElideMode.ElideRight, int(top.width()))
         draw_text(painter, top, text, Qt.AlignmentFlag.AlignRight)
-    for value, height in ticks(stretch, coder):
-        y = bar.bottom() - height * bar.height()
-        painter.setPen(QPen(QColor("#f2f5fa"), 1))
-        painter.drawLine(bar.left() - 4, y, bar.left(), y)
-        draw_text(painter, QRectF(box.left(), y - 7, _LABELS - 2, 14), number(value), Qt.AlignmentFlag.AlignRight)
+    for value, share in ticks(stretch, coder):
+        y = bar.bottom() - share * bar.height()
+        painter.setPen(QPen(_INK, 1))
+        painter.drawLine(QPointF(bar.left() - 4, y), QPointF(bar.left(), y))
+        draw_text(painter, QRectF(0, y - 7, _LABELS - 2, 14), number(value), Qt.AlignmentFlag.AlignRight)
+    painter.end()
+    return image
 
 
 def ticks(stretch: Stretch, coder: Coder, count: int = _TICKS) -> list[tuple[float, float]]:
@@ -96,8 +111,3 @@ def draw_band_names(painter: QPainter, area: QRect, names: Sequence[str]) -> Non
         painter.setPen(QColor(colour))
         painter.drawText(QRectF(left, box.top(), width, box.height()), Qt.AlignmentFlag.AlignCenter, name)
         left += width
-
-
-def _ramp(colour_map: str) -> QImage:
-    """The colour map from top to bottom, brightest first."""
-    return to_image(pack(ramp(colour_map))[::-1, None])
