@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _A4 = (8.27, 11.69)
 _ON_A_SHEET = 6
+_ON_THE_COVER = 12
 
 
 def write_pdf(
@@ -38,7 +39,7 @@ def write_pdf(
 
     # Letters are kept as text, so that names can be searched for and copied.
     with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}), PdfPages(path) as pages:
-        pages.savefig(_cover(rows, facts))
+        pages.savefig(_cover(rows, facts, views))
         together = 1 if one_a_page else _ON_A_SHEET
         for start in range(0, len(rows), together):
             part = rows[start : start + together]
@@ -47,7 +48,8 @@ def write_pdf(
         pages.infodict()["Title"] = "Lens candidates"
 
 
-def _cover(rows: Sequence[Candidate], facts: Sequence[str]) -> Figure:
+def _cover(rows: Sequence[Candidate], facts: Sequence[str], views: Mapping[int, Views]) -> Figure:
+    """Facts, plots, and the first candidates at a glance."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_A4)
@@ -55,9 +57,15 @@ def _cover(rows: Sequence[Candidate], facts: Sequence[str]) -> Figure:
     lines = [line for fact in facts for line in textwrap.wrap(fact, 96)]
     figure.text(0.08, 0.875, "\n".join(lines), fontsize=9, va="top", linespacing=1.6, color="#333333")
     plots = summary_figure(rows)
-    axes = figure.add_axes((0.05, 0.55 - 0.012 * max(len(lines) - 8, 0), 0.9, 0.22))
+    top = 0.85 - 0.0165 * len(lines)
+    axes = figure.add_axes((0.05, top - 0.24, 0.9, 0.22))
     axes.axis("off")
     axes.imshow(_drawn(plots), aspect="equal", interpolation="antialiased")
+    best = [(number, row) for number, row in enumerate(rows, 1) if row.id in views][:_ON_THE_COVER]
+    if best and top > 0.6:
+        grid = figure.add_gridspec(3, 4, left=0.08, right=0.92, top=top - 0.28, bottom=0.05, hspace=0.2, wspace=0.08)
+        for place, (number, row) in enumerate(best):
+            _show(figure.add_subplot(grid[place // 4, place % 4]), f"{number}. {row.name}", views[row.id][0][1])
     return figure
 
 
@@ -79,7 +87,7 @@ def _sheet(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_A4)
-    figure.text(0.92, 0.025, f"{start + 1}-{start + len(part)} of {total}", fontsize=8, ha="right", color="#666666")
+    figure.text(0.92, 0.025, _told_pages(start, len(part), total), fontsize=8, ha="right", color="#666666")
     if together == 1:
         _alone(figure, part[0], start + 1, views.get(part[0].id, []), remarks.get(part[0].id, ()))
         return figure
@@ -95,6 +103,10 @@ def _sheet(
         lines = [line for one in told(row, remarks.get(row.id, ())) for line in textwrap.wrap(one, 44)]
         text.text(0.06, 0.86, "\n".join(lines[:11]), fontsize=7.5, va="top", linespacing=1.35)
     return figure
+
+
+def _told_pages(start: int, count: int, total: int) -> str:
+    return f"{start + 1} of {total}" if count == 1 else f"{start + 1} to {start + count} of {total}"
 
 
 def _alone(figure: Figure, row: Candidate, number: int, pictures: Views, remarks: Sequence[str]) -> None:

@@ -59,7 +59,8 @@ _PAGE = """\
 <main>
 {%- for row, stamps, more in rows %}
 <article>
-<h2>{{ loop.index }}. {{ row.name }} <span>{{ "grade " ~ row.grade if row.grade else "no grade" }}</span></h2>
+<h2>{{ loop.index }}. {{ row.name }}
+<span>{{ "grade " ~ row.grade ~ (", " ~ row.grader if row.grader else "") if row.grade else "no grade" }}</span></h2>
 <div class="stamps">
 {%- for title, picture in stamps %}
 <figure><img alt="{{ title }}" src="data:image/png;base64,{{ picture }}"><figcaption>{{ title }}</figcaption></figure>
@@ -87,7 +88,7 @@ _PAGE = """\
 <p class="note">{{ line }}</p>
 {%- endfor %}
 {%- if row.note %}
-<p class="note">{{ row.note }}{% if row.grader %} ({{ row.grader }}){% endif %}</p>
+<p class="note">{{ row.note }}</p>
 {%- endif %}
 </article>
 {%- endfor %}

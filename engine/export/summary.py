@@ -36,21 +36,19 @@ def summary_figure(rows: Sequence[Candidate], width: float = 7.4) -> Figure:
     parts = [score[[grade == name for grade in grades]] for name in names]
     parts = [part[np.isfinite(part)] for part in parts]
     if parts:
-        scores.hist(parts, edges, stacked=True, color=colours, label=[name or "none" for name in names])
+        scores.hist(parts, edges, stacked=True, color=colours)
     scores.set(title="Scores", xlabel="score", xlim=(0, 1))
     scores.yaxis.get_major_locator().set_params(integer=True)
     on_sky = bool(rows) and all(row.ra is not None for row in rows)
     xy = np.array([(row.ra, row.dec) if on_sky else (row.x, row.y) for row in rows], np.float64).reshape(-1, 2)
     for name, colour in zip(names, colours, strict=True):
         chosen = np.array([grade == name for grade in grades], bool)
-        places.plot(*xy[chosen].T, ".", color=colour, markersize=4, label=name or "none", zorder=2 if name else 1)
+        places.plot(*xy[chosen].T, ".", color=colour, markersize=4, zorder=2 if name else 1)
     places.set(title="Positions", xlabel="RA, degrees" if on_sky else "x", ylabel="Dec, degrees" if on_sky else "y")
     places.locator_params(nbins=4)
     places.ticklabel_format(useOffset=False)
     if on_sky:
         places.invert_xaxis()
-    if names:
-        places.legend(fontsize=7, loc="best", framealpha=0.7)
     for axes in (bars, scores, places):
         axes.tick_params(labelsize=8)
         axes.title.set_fontsize(10)
