@@ -76,16 +76,18 @@ def page_of_many(comparison: Comparison, paths: Sequence[Path], panels: Sequence
     runs, base = comparison.runs, comparison.base
     files = ", ".join(path.name for path in paths)
     groups = named(runs)
-    seeds = sorted({len(group) for group in groups.values()})
+    seeds = " or ".join(map(str, sorted({len(group) for group in groups.values()})))
+    rank = title_of(rank_of(runs[0].card))
     lead = [
         f"{len(groups)} models on one split of {files}, judged on {len(runs[0].data):,} stamps of "
         f"{len(np.unique(runs[0].data.group)):,} sources: {runs[0].unseen}.",
-        f"Seeds a model: {' or '.join(map(str, seeds))}. The learning rate was chosen by the "
-        f"{title_of(rank_of(runs[0].card))} of the validation part with the first seed; training stopped after "
-        f"{base.patience} epochs without gain there, or after {base.epochs}."
+        f"Seeds a model: {seeds}. Training stopped after {base.patience} epochs without gain in the {rank} of the "
+        f"validation part, or after {base.epochs}."
         if base.patience
-        else f"Seeds a model: {' or '.join(map(str, seeds))}. Each was trained for {base.epochs} epochs.",
+        else f"Seeds a model: {seeds}. Each was trained for {base.epochs} epochs.",
     ]
+    if any(len(outcome.tried) > 1 for outcome in comparison.outcomes):
+        lead.append(f"Learning rates were chosen by the {rank} of the validation part, with the first seed.")
     metrics = shown(runs[0].metrics)
     parts = np.array_split(np.array(metrics), -(-len(metrics) // _COLUMNS))
     tables = [_table(groups, part.tolist(), comparison) for part in parts]

@@ -57,7 +57,8 @@ def unseen(card: ModelCard, data: TrainingSet) -> Unseen:
         chosen[parts_of(data, **shares)["test"]] = True
     else:
         chosen[:] = _certain(card, data, shares)
-    return Unseen(chosen, True, f"the test part of {card.name}'s own data, which neither trained nor chose it")
+    words = f"the test part of {card.name}'s own data, which neither trained nor chose it"
+    return Unseen(chosen, True, words + _before(card))
 
 
 def trained_on(card: ModelCard) -> dict[str, str]:
@@ -100,7 +101,10 @@ def _certain(card: ModelCard, data: TrainingSet, shares: Mapping[str, Any]) -> N
 def _words(card: ModelCard, known: Mapping[str, str]) -> str:
     if not known:
         return f"the whole set; the card of {card.name} does not name its training data: they may be among these"
-    words = f"the whole set: no file of it was used to train {card.name}"
-    if card.training.get("start"):
-        words += f", but its training started from {card.training['start']}, whose data its card does not name"
-    return words
+    return f"the whole set: no file of it was used to train {card.name}{_before(card)}"
+
+
+def _before(card: ModelCard) -> str:
+    """What is not known of a model whose training started from another."""
+    start = card.training.get("start")
+    return f"; its training started from {start}, whose own data its card does not name" if start else ""
