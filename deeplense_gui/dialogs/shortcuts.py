@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -20,6 +22,11 @@ POINTER = (
 )
 
 
+COLUMNS = 3
+HEADING = 2  # rows that a title and the space around it take
+Group = tuple[str, list[tuple[str, str]]]
+
+
 class ShortcutsDialog(QDialog):
     """Commands in columns, by menu, each with its keys."""
 
@@ -27,14 +34,11 @@ class ShortcutsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
         columns = QHBoxLayout()
-        columns.setSpacing(36)
-        for menus in (("Grade", "Stamp"), ("Mosaic",), ("View", "Scan", "File", "Edit", "Help")):
+        columns.setSpacing(28)
+        for groups in _spread(_groups()):
             column = QVBoxLayout()
-            for menu in (menu for menu in MENUS if menu in menus):
-                rows = [(native(action.keys), action.text) for action in ACTIONS if action.menu == menu and action.keys]
-                column.addWidget(_group(menu, rows))
-            if "Mosaic" in menus:
-                column.addWidget(_group("Mouse", POINTER))
+            for title, rows in groups:
+                column.addWidget(_group(title, rows))
             column.addStretch(1)
             columns.addLayout(column)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -45,6 +49,33 @@ class ShortcutsDialog(QDialog):
         outer.addWidget(buttons)
 
 
+def _groups() -> list[Group]:
+    """Commands with keys by menu, and what the mouse does."""
+    found = [
+        (menu, [(native(action.keys), action.text) for action in ACTIONS if action.menu == menu and action.keys])
+        for menu in MENUS
+    ]
+    found.insert(len(found) - 1, ("Mouse", list(POINTER)))
+    return [(title, rows) for title, rows in found if rows]
+
+
+def _spread(groups: Sequence[Group], columns: int = COLUMNS) -> list[list[Group]]:
+    """The groups in columns, in order, so that the longest column is as short as can be."""
+    sizes = [len(rows) + HEADING for _, rows in groups]
+    for most in range(max(sizes), sum(sizes) + 1):
+        filled: list[list[Group]] = [[]]
+        height = 0
+        for group, size in zip(groups, sizes, strict=True):
+            if height + size > most:
+                filled.append([])
+                height = 0
+            filled[-1].append(group)
+            height += size
+        if len(filled) <= columns:
+            return filled
+    return [list(groups)]
+
+
 def native(keys: tuple[str, ...]) -> str:
     """Keys as this system writes them."""
     return "  or  ".join(QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText) for key in keys)
@@ -53,9 +84,9 @@ def native(keys: tuple[str, ...]) -> str:
 def _group(title: str, rows: object) -> QWidget:
     box = QWidget()
     grid = QGridLayout(box)
-    grid.setContentsMargins(0, 0, 0, 10)
+    grid.setContentsMargins(0, 0, 0, 6)
     grid.setHorizontalSpacing(14)
-    grid.setVerticalSpacing(4)
+    grid.setVerticalSpacing(1)
     heading = QLabel(title)
     heading.setProperty("role", "heading")
     grid.addWidget(heading, 0, 0, 1, 2)
@@ -63,8 +94,8 @@ def _group(title: str, rows: object) -> QWidget:
         key = QLabel(keys, alignment=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         key.setFont(style.fixed_font())
         key.setStyleSheet(f"color: {style.theme().accent};")
-        key.setMinimumWidth(150)
         grid.addWidget(key, number, 0)
         grid.addWidget(QLabel(text), number, 1)
+    grid.setColumnMinimumWidth(0, 110)
     grid.setColumnStretch(1, 1)
     return box
