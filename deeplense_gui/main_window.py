@@ -182,6 +182,7 @@ class MainWindow(Asking):
         session.crashed.connect(lambda title, trace: self._open(ErrorDialog(title, trace, self)))
         session.locate.connect(self.ask_moved)
         session.scale_wanted.connect(self.ask_pixel_scale)
+        session.image_wanted.connect(self.ask_image)
         for signal in (session.changed, session.selected, session.filtered, session.scanning):
             signal.connect(lambda _=None: self._enable())
         for signal in (session.mosaic_opened, session.project_opened):

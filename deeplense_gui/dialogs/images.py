@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -19,16 +20,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+PICTURE = 56
 COMMON = "0.05 HST ACS · 0.1 Euclid VIS · 0.168 HSC · 0.187 CFHT · 0.2 LSST, KiDS · 0.262 DECaLS, DES · 0.396 SDSS"
 
 
 class ImageDialog(QDialog):
-    """A table of the images of a file; the chosen one is ``key()``: an HDU number or the name of a dataset."""
+    """A table of the images of a file; the chosen one is ``key()``: an HDU number or the name of a dataset.
+
+    Pictures come one by one, when they are read.
+    """
 
     def __init__(self, name: str, images: Sequence[Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose an image")
-        self.resize(620, 320)
+        self.resize(680, 420)
         self._images = list(images)
         self.table = QTableWidget(len(images), 4, objectName="images")
         self.table.setHorizontalHeaderLabels(["Image", "Size", "Type", "Remark"])
@@ -44,7 +49,10 @@ class ImageDialog(QDialog):
                 self.table.setItem(row, column, QTableWidgetItem(text))
             if image.picked:
                 self.table.selectRow(row)
+        self.table.setIconSize(QSize(PICTURE, PICTURE))
+        self.table.verticalHeader().setDefaultSectionSize(PICTURE + 6)
         self.table.resizeColumnsToContents()
+        self.table.setColumnWidth(0, self.table.columnWidth(0) + PICTURE + 8)
         self.table.doubleClicked.connect(self.accept)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.accept)
@@ -53,6 +61,18 @@ class ImageDialog(QDialog):
         column.addWidget(QLabel(f"Images in {name}:"))
         column.addWidget(self.table, 1)
         column.addWidget(buttons)
+
+    def readable(self) -> list[int | str]:
+        """HDUs or datasets that there can be pictures of, the first hundred."""
+        return [image.key for image in self._images][:100]
+
+    def show_thumbnail(self, picture: tuple[int | str, Any]) -> None:
+        """Show the picture of an image: its key and brightness (y, x) uint8, its top row first."""
+        key, levels = picture
+        row = next(row for row, image in enumerate(self._images) if image.key == key)
+        height, width = levels.shape
+        shown = QImage(levels.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+        self.table.item(row, 0).setIcon(QIcon(QPixmap.fromImage(shown)))
 
     def key(self) -> int | str | None:
         """HDU or dataset that was chosen."""

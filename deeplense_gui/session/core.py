@@ -38,7 +38,7 @@ class Core(QObject):
     Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``blinded(bool)``;
     ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
     ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
-    ``scale_wanted`` when they want to type a pixel scale.
+    ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file.
     """
 
     changed = Signal(object)
@@ -57,6 +57,7 @@ class Core(QObject):
     crashed = Signal(str, str)
     locate = Signal(str, str)
     scale_wanted = Signal()
+    image_wanted = Signal()
 
     def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
         super().__init__(parent)

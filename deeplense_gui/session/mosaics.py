@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,8 @@ from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle
 from deeplense_gui.session.core import Choice, Core
 from engine.types import Mosaic
+
+_SEVERAL = re.compile(r"\bone of \d+")  # the note of a file of which one image was picked
 
 
 class MosaicVerbs(Core):
@@ -47,13 +50,21 @@ class MosaicVerbs(Core):
             self._scan_next = False
             self._scan_if_new(mosaic)
         for note in mosaic.notes:
-            self.say(note)
+            one_of_several = _SEVERAL.search(note) is not None and not self._known(mosaic)
+            ways = (Choice("Choose another image…", partial(self._want_image, mosaic)),) if one_of_several else ()
+            self.say(f"{mosaic.name}: {note}" if one_of_several else note, choices=ways)
         if mosaic.pixel_scale is None:
             self.say(
                 f"{mosaic.name} does not say how large its pixels are; stamps are taken pixel by pixel.",
                 "warning",
                 (Choice("Type the pixel scale…", partial(self._want_scale, mosaic)),),
             )
+
+    def _want_image(self, mosaic: Mosaic) -> None:
+        """Let the user choose another image of the file of a mosaic."""
+        if self.mosaics.get(mosaic.id) is mosaic:
+            self.show_mosaic(mosaic)
+            self.image_wanted.emit()
 
     def _want_scale(self, mosaic: Mosaic) -> None:
         """Let the user type the pixel scale of a mosaic: of this one, whichever is shown by then."""
@@ -67,6 +78,10 @@ class MosaicVerbs(Core):
     def list_images(self, path: Path, take: Callable[[list[Any]], None]) -> JobHandle:
         """List the images of a file in the worker, and hand the list to ``take``."""
         return self._ask(f"Reading {path.name}", lambda: work.list_images(path), take, kind="list")
+
+    def read_thumbnails(self, path: Path, keys: Sequence[int | str], take: Callable[[Any], None]) -> JobHandle:
+        """Read small pictures of the images of a file in the worker; ``take`` gets each with its key."""
+        return self._ask(f"Looking at {path.name}", lambda: work.thumbnails(path, keys), take, kind="thumbnails")
 
     def open_demo(self) -> JobHandle:
         """Make the demo field (or take it from the cache), open it, and scan it."""
