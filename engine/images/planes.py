@@ -100,7 +100,24 @@ class MappedPlane:
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> FloatArray:
         """Pixels of ``[y0:y1:step, x0:x1:step]``; see `engine.types.Plane`."""
+        if step > 1:
+            return to_float(self._rows(range(y0, y1, step), x0, x1, step), self.scale, self.zero, self.blank)
         return to_float(self._mapped()[y0:y1:step, x0:x1:step], self.scale, self.zero, self.blank)
+
+    def _rows(self, wanted: range, x0: int, x1: int, step: int) -> NDArray[Any]:
+        """Every ``step``-th pixel of rows. Read row by row: a map fetches each page by itself from a cold disk."""
+        dtype = np.dtype(self.dtype)
+        row, out = np.empty(x1 - x0, dtype), np.empty((len(wanted), len(range(x0, x1, step))), dtype)
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for k, y in enumerate(wanted):
+                    file.seek(self.offset + (y * self.shape[1] + x0) * dtype.itemsize)
+                    if file.readinto(memoryview(row.view(np.uint8))) != row.nbytes:
+                        raise EOFError("it is shorter than when it was opened")
+                    out[k] = row[::step]
+        except DAMAGE as error:
+            raise ImageError(f"{self.path.name} cannot be read any more ({reason(error)}): open it again") from error
+        return out
 
     def stamps(self, corners: NDArray[np.int64], rows: NDArray[np.int64], out: FloatArray) -> None:
         """Fill ``out[rows]`` (n, size, size) with pixels from corners (n, 2), (x, y), on; all inside the band."""
