@@ -112,7 +112,7 @@ class MappedPlane:
             with self.path.open("rb", buffering=0) as file:
                 for k, y in enumerate(wanted):
                     file.seek(self.offset + (y * self.shape[1] + x0) * dtype.itemsize)
-                    if file.readinto(memoryview(row.view(np.uint8))) != row.nbytes:
+                    if file.readinto(row.view(np.uint8).data) != row.nbytes:
                         raise EOFError("it is shorter than when it was opened")
                     out[k] = row[::step]
         except DAMAGE as error:
