@@ -138,10 +138,11 @@ class StretchBar(QFrame):
         self._fit_labels()
 
     def _fit_labels(self) -> None:
+        useful = [label for label in self._labels if not label.buddy().isHidden()]
         needed = super().minimumSizeHint().width()
-        needed += sum(label.sizeHint().width() + self.row.spacing() for label in self._labels if label.isHidden())
+        needed += sum(label.sizeHint().width() + self.row.spacing() for label in useful if label.isHidden())
         for label in self._labels:
-            label.setVisible(self.width() >= needed)
+            label.setVisible(label in useful and self.width() >= needed)
 
     # state --------------------------------------------------------------------------------------------------------
 

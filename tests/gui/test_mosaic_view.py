@@ -329,6 +329,7 @@ def test_three_bands_are_shown_in_survey_colours(qtbot, colours):
     bar, canvas = colours.bar, colours.canvas
     assert canvas.stretch.is_lupton
     assert [canvas.mosaic.bands[k] for k in canvas.stretch.bands] == ["i", "r", "g"]
+    assert {label.buddy().isHidden() for label in bar._labels if not label.isHidden()} <= {False}
     standard = canvas.grab().toImage()
     for preset in ("bluer", "brighter"):
         bar.preset.setCurrentText(preset)
