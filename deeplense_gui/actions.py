@@ -70,6 +70,10 @@ def _has_selection(session: Session) -> bool:
     return session.selection is not None
 
 
+def _can_write(session: Session) -> bool:
+    return not session.read_only
+
+
 def _can_grade(session: Session) -> bool:
     return session.can_grade
 
@@ -136,7 +140,7 @@ ACTIONS: tuple[Action, ...] = (
         "Open a survey mosaic: FITS or HDF5, one file or one a band", "File", "open", toolbar=True,
     ),
     Action(
-        "file.stamps", "Open folder of stamps…", ("Ctrl+Alt+O",), lambda window: window.ask_stamps(),
+        "file.stamps", "Open folder of stamps…", ("Ctrl+D",), lambda window: window.ask_stamps(),
         "Vet stamps without a mosaic: FITS, HDF5, .npy, PNG or JPEG, one object at the centre of each", "File",
         "gallery",
     ),
@@ -154,8 +158,21 @@ ACTIONS: tuple[Action, ...] = (
         enabled=_has_project,
     ),
     Action(
+        "file.merge", "Merge projects…", ("Ctrl+M",), lambda window: window.ask_merge(),
+        "Take up what others say of the same sky: all their grades beside yours, nothing lost", "File", "",
+        _can_write, separator=True,
+    ),
+    Action(
+        "file.import", "Import grades…", (), lambda window: window.ask_import(),
+        "Take up grades and comments from a CSV of another tool, as yours", "File", "", _can_write,
+    ),
+    Action(
+        "file.known", "Match with known objects…", (), lambda window: window.ask_crossmatch(),
+        "Say which candidates are in a catalogue of known lenses, with reference and grading", "File", "", _can_write,
+    ),
+    Action(
         "file.export", "Export catalogue…", ("Ctrl+E",), lambda window: window.ask_export(),
-        "Write the candidates as CSV, ECSV, FITS, VOTable, Parquet, DS9 regions or a training set", "File", "export",
+        "Write the candidates as table, DS9 regions, report, stamps, training set, or the journal", "File", "export",
         enabled=_has_candidates, toolbar=True, separator=True,
     ),
     Action(
@@ -239,6 +256,16 @@ ACTIONS: tuple[Action, ...] = (
         "grade.blind", "Blind", ("Ctrl+Shift+B",), lambda window: window.session.set_blind(not window.session.blind),
         "No score, name, position or other people's grades until you have graded; the list is shuffled", "Grade",
         "overlays-off", _has_project, separator=True,
+    ),
+    Action(
+        "grade.calibrate", "Make calibration stamps", (), lambda window: window.session.calibrate(),
+        "Paint arcs on galaxies of this mosaic, with duds and repeats: mixed in when you vet blind", "Grade",
+        "", lambda session: session.mosaic is not None and not session.read_only,
+    ),
+    Action(
+        "grade.report", "How graders do…", (), lambda window: window.show_graders(),
+        "Completeness, false positives and self-consistency of each grader on the calibration stamps", "Grade", "",
+        _has_project,
     ),
     Action(
         "go.next", "Next candidate", ("Right", "Space"), lambda window: window.session.step_selection(1),

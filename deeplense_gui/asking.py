@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMainWindow
 
 from deeplense_gui.dialogs.about import AboutDialog
 from deeplense_gui.dialogs.export import ExportDialog
+from deeplense_gui.dialogs.graders import GradersDialog
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
@@ -20,6 +21,7 @@ from deeplense_gui.session import PROJECT_SUFFIX, TELLING, Session
 from engine.types import Mosaic
 
 SKY_FILES = "Mosaics (*.fits *.fit *.fts *.fz *.gz *.bz2 *.h5 *.hdf5 *.hdf *.npy);;All files (*)"
+CATALOGUES = "Catalogues (*.csv *.tsv *.fits *.fit *.vot *.xml *.ecsv *.txt);;All files (*)"
 PROJECT_FILES = f"DeepLense projects (*{PROJECT_SUFFIX})"
 
 
@@ -110,6 +112,7 @@ class Asking(QMainWindow):
         dialog = ImageDialog(mosaic.paths[0].name, images, self)
         dialog.accepted.connect(lambda: self._open_image(mosaic, dialog.key()))
         self._open(dialog)
+        self.session.read_thumbnails(mosaic.paths[0], dialog.readable(), dialog.show_thumbnail)
 
     def _open_image(self, mosaic: Mosaic, key: int | str | None) -> None:
         if key is not None:
@@ -131,6 +134,33 @@ class Asking(QMainWindow):
         dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
         dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
         self._open(dialog)
+
+    def ask_merge(self) -> None:
+        """Ask for other people's projects, and merge them into this one."""
+        folder = self.session.preferences.folder
+        names, _ = QFileDialog.getOpenFileNames(self, "Merge projects into this one", folder, PROJECT_FILES)
+        if names:
+            self.session.merge(names)
+
+    def ask_import(self) -> None:
+        """Ask for a CSV of earlier grades."""
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Import grades", self.session.preferences.folder, "Tables (*.csv);;All files (*)"
+        )
+        if name:
+            self.session.import_grades(name)
+
+    def ask_crossmatch(self) -> None:
+        """Ask for a catalogue of known objects, and match the candidates with it."""
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Match with known objects", self.session.preferences.folder, CATALOGUES
+        )
+        if name:
+            self.session.crossmatch(name)
+
+    def show_graders(self) -> None:
+        """Show how each grader does on the calibration stamps."""
+        self._open(GradersDialog(self.session.grader_reports(), self))
 
     def ask_limits(self) -> None:
         """Ask for limits of the columns of numbers."""

@@ -81,7 +81,8 @@ class Filters:
 class CandidateList:
     """The candidates of a project as the list shows them; without a project there are none.
 
-    ``seen_by`` is whose grades and notes alone are seen, None for everybody's; ``queue`` makes the query of a queue.
+    ``seen_by`` is whose grades and notes alone are seen, with calibration stamps mixed in, None for everybody's;
+    ``queue`` makes the query of a queue.
     """
 
     def __init__(self, queue: Callable[[str], Any] = lambda name: None) -> None:
@@ -146,7 +147,7 @@ class CandidateList:
             return np.empty(0, np.int64)
         queue, chosen = self._queue(filters.queue) if filters.queue else None, filters.query()
         if self.seen_by is not None:
-            chosen["seen_by"] = self.seen_by
+            chosen |= {"seen_by": self.seen_by, "calibration": True}
         if filters.ranges:
             chosen["ranges"] = {
                 **(queue.ranges if queue else {}),

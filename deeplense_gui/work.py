@@ -5,7 +5,6 @@ They are called in the worker thread, which is where torch, astropy's readers an
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -14,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import DataError, EngineError, ModelError
+from engine.errors import EngineError, ModelError
 from engine.types import Candidate, FloatArray, ModelCard, Mosaic, Saliency, ScanRequest, Step
 
+THUMBNAIL = 96  # pixels of the longer side of a picture in a chooser
 SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
 
 
@@ -52,6 +52,57 @@ def queue(name: str, grader: str) -> Any:
     return queue(name, grader=grader)
 
 
+def merge(project: Any, paths: Sequence[Path]) -> Iterator[Step]:
+    """Merge other projects into one; the item of the last step is a MergeReport."""
+    from engine.catalogue.merge import merge
+
+    yield from merge(project, paths)
+
+
+def import_grades(project: Any, path: Path, grader: str) -> Iterator[Step]:
+    """Take up the grades of a CSV; the item of the last step is an ImportReport."""
+    from engine.catalogue.imports import import_grades
+
+    yield from import_grades(project, path, grader=grader)
+
+
+def crossmatch(project: Any, path: Path) -> Iterator[Step]:
+    """Match a catalogue of known objects; the item of the last step is a CrossmatchReport."""
+    yield Step(0, 0, note=path.name)
+    from engine.catalogue.known import crossmatch
+    from engine.catalogue.known_files import read_known
+
+    yield from crossmatch(project, read_known(path))
+
+
+def matches(project: Any, candidate: int) -> list[Any]:
+    """What catalogues of known objects say of a candidate."""
+    from engine.catalogue.known import matches
+
+    return matches(project, [candidate]).get(candidate, [])
+
+
+def calibration(project: Any, ids: Sequence[int] | None = None) -> dict[int, Any]:
+    """The calibration stamps of a project, or some of them, by candidate."""
+    from engine.catalogue.calibration import stamps
+
+    return stamps(project, ids)
+
+
+def painted(mosaic: Mosaic, item: Any) -> Mosaic:
+    """A mosaic with the arc of a calibration stamp in its pixels."""
+    from engine.detect.calibration import painted
+
+    return painted(mosaic, item)
+
+
+def grader_reports(project: Any) -> list[Any]:
+    """How each grader does on the calibration stamps."""
+    from engine.catalogue.calibration import grader_report
+
+    return grader_report(project)
+
+
 def open_sheet(files: Sequence[Path], pixel_scale: float | None, layout: Mapping[str, Any] | None) -> Iterator[Step]:
     """Lay stamps out on a sheet; the item of the last step is the Sheet."""
     yield Step(0, 0, note=files[0].name)
@@ -71,6 +122,26 @@ def list_images(path: Path) -> Iterator[Step]:
     from engine.images.mosaic import list_images
 
     yield Step(1, 1, (list_images(path),))
+
+
+def thumbnails(path: Path, keys: Sequence[int | str]) -> Iterator[Step]:
+    """Read small pictures of the images of a file; each item is a key and brightness (y, x) uint8, its top row first.
+
+    An image that cannot be read has none: the chooser's list says why.
+    """
+    from engine.images import scaling
+    from engine.images.mosaic import open_mosaic
+
+    for number, key in enumerate(keys):
+        yield Step(number, len(keys), note=path.name)
+        try:
+            mosaic = open_mosaic(path, **({"hdu": key} if isinstance(key, int) else {"dataset": str(key)}))
+            ny, nx = mosaic.shape
+            values = mosaic.read(0, ny, 0, nx, step=max(1, max(ny, nx) // THUMBNAIL), bands=(0,))[0]
+        except EngineError:
+            continue
+        bright = scaling.stretch(values, "asinh", scaling.limits(values, 99))
+        yield Step(number + 1, len(keys), ((key, scaling.as_bytes(bright[::-1])),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +212,13 @@ class Models:
         from engine.detect.scan import scan
 
         yield from scan(request, self.classifier(request.model))
+
+    def calibrate(self, project: Any, mosaic: Mosaic, model: str) -> Iterator[Step]:
+        """Make calibration stamps, scored as a scan would; the items of the last step are their ids."""
+        yield Step(0, 0, note="Loading the lens finder" if model not in self._loaded else "")
+        from engine.detect.calibration import CalibrationRequest, calibrate
+
+        yield from calibrate(project, mosaic, CalibrationRequest(), self.classifier(model))
 
     def score_sheet(self, sheet: Any, model: str) -> Iterator[Step]:
         """Score the stamps of a sheet; the items are Detections."""
@@ -246,16 +324,27 @@ def export_catalogue(rows: Sequence[Candidate], path: Path) -> Iterator[Step]:
 
 
 def export_report(rows: Sequence[Candidate], mosaics: Sequence[Mosaic], path: Path) -> Iterator[Step]:
-    """Write a report with stamps to a file of any name; the engine writes it into a folder under a name of its own."""
+    """Write a report with stamps, HTML or PDF by its suffix."""
     yield Step(0, 0, note=path.name)
-    from engine.export.report import write_report
+    from engine.export.report import report_job
 
-    try:
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=path.parent) as folder:
-            write_report(rows, mosaics, folder).replace(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror or error}): choose another folder") from error
-    yield Step(len(rows), len(rows))
+    yield from report_job(rows, mosaics, path)
+
+
+def export_stamps(rows: Sequence[Candidate], mosaics: Sequence[Mosaic], folder: Path) -> Iterator[Step]:
+    """Write a FITS and a PNG stamp of each candidate into a folder."""
+    yield Step(0, 0, note=folder.name)
+    from engine.export.stamps import stamps_job
+
+    yield from stamps_job(rows, mosaics, folder)
+
+
+def export_journal(project: Any, path: Path) -> Iterator[Step]:
+    """Write all that was ever said as CSV."""
+    yield Step(0, 0, note=path.name)
+    from engine.export.journal import journal_job
+
+    yield from journal_job(project, path)
 
 
 def export_training_set(project: Path, mosaics: Sequence[Mosaic], path: Path, model: str) -> Iterator[Step]:

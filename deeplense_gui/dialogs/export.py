@@ -27,6 +27,9 @@ FORMATS = (
     ("Parquet table", ".parquet"),
     ("DS9 regions", ".reg"),
     ("Report with stamps (HTML)", ".html"),
+    ("Report with stamps (PDF)", ".pdf"),
+    ("Stamps of all bands, FITS and PNG (a folder)", ".stamps"),
+    ("Journal of all that was said (CSV)", ".journal.csv"),
     ("Training set of the graded (HDF5)", ".h5"),
 )
 
@@ -73,7 +76,11 @@ class ExportDialog(QDialog):
         """The file to write, with the suffix of the format."""
         path = Path(self.file.text().strip()).expanduser()
         suffix = self.format.currentData()
-        return path if path.suffix.lower() == suffix else path.with_suffix(suffix)
+        if path.name.lower().endswith(suffix) and not (suffix == ".csv" and path.name.lower().endswith(".journal.csv")):
+            return path
+        endings = sorted((ending for _, ending in FORMATS), key=len, reverse=True)
+        known = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
+        return path.with_name(path.name.removesuffix(path.name[len(path.name) - len(known) :]) + suffix)
 
     def filtered(self) -> bool:
         """Whether only the candidates of the list are meant."""
@@ -81,9 +88,9 @@ class ExportDialog(QDialog):
 
     def _on_format(self) -> None:
         self.file.setText(str(self.path()))
-        training = self.format.currentData() == ".h5"
+        whole = self.format.currentData() in (".h5", ".journal.csv")
         for button in (self.shown, self.all):
-            button.setEnabled(not training)
+            button.setEnabled(not whole)
 
     def _browse(self) -> None:
         suffix = self.format.currentData()

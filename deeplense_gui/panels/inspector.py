@@ -187,7 +187,14 @@ class InspectorPanel(QWidget):
         session = self.session
         if session.conceals(candidate):
             self.facts.conceal(f"Candidate {candidate.id}")
+            self.facts.show_known([])
             return
+        self.facts.show_known(
+            [
+                f"{one.name} ({one.reference}{', ' + one.grading if one.grading else ''}), {one.separation:.1f}″ away"
+                for one in session.matches(candidate)
+            ]
+        )
         said = [(one.grader, one.grade) for one in session.opinions(candidate) if one.grade]
         self.facts.show_candidate(candidate, [one for one in said if one[0] != candidate.grader])
 
@@ -203,7 +210,7 @@ class InspectorPanel(QWidget):
         self._show_selected(self.session.selection)
 
     def _on_changed(self, changes: Changes) -> None:
-        if self.candidate is not None and self.candidate.id in changes.ids:
+        if self.candidate is not None and (self.candidate.id in changes.ids or "known" in changes.kinds):
             self.candidate = self.session.candidate()
             if self.candidate is not None:
                 self._show_facts(self.candidate)

@@ -17,12 +17,14 @@ from deeplense_gui.session.mosaics import MosaicVerbs
 from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
 from deeplense_gui.session.stamps import StampVerbs
+from deeplense_gui.session.teams import TeamVerbs
 from deeplense_gui.session.viewing import ViewVerbs
 
 __all__ = ["GRADES", "PROJECT_SUFFIX", "TELLING", "Choice", "Session"]
 
 
 class Session(
+    TeamVerbs,
     StampVerbs,
     MosaicVerbs,
     ProjectVerbs,

@@ -40,6 +40,8 @@ class BlindVerbs(Core):
         self._use_blind(on)
         if on:
             self.listing.filters = self._unbiased(self.filters)
+        elif self.filters.order == "random":
+            self.listing.filters = replace(self.filters, order="score", descending=True)
         self.listing.forget()
         self.blinded.emit(on)
         self.filtered.emit()

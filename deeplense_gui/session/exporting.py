@@ -11,14 +11,17 @@ from deeplense_gui.jobs import JobHandle
 from deeplense_gui.session.core import Core
 from engine.types import Step
 
+JOURNAL, STAMPS, REPORTS = ".journal.csv", ".stamps", (".html", ".pdf")
+
 
 class ExportVerbs(Core):
     """Export the list or the whole project."""
 
     def export(self, path: Path | str, *, filtered: bool = True) -> JobHandle | None:
-        """Write the list (or the whole project); the suffix says as what: a catalogue, a report, a training set.
+        """Write the list (or the whole project); the suffix says as what.
 
-        A training set holds all that is graded, whatever the list shows.
+        A catalogue, a report, a folder of stamps; a journal holds all that was ever said, a training set all that is
+        graded, whatever the list shows.
         """
         if self.project is None:
             return None
@@ -27,8 +30,15 @@ class ExportVerbs(Core):
             project, model = Path(self.project.path), self.model
             text = f"Training set of the graded written to {path}"
             return self._export(path, lambda: work.export_training_set(project, mosaics, path, model), text)
+        if path.name.lower().endswith(JOURNAL):
+            project = self.project
+            text = f"Journal of all that was said written to {path}"
+            return self._export(path, lambda: work.export_journal(project, path), text)
         rows = self.rows(self.ids() if filtered else self.listing.query(Filters()))
-        if path.suffix.lower() == ".html":
+        if path.suffix.lower() == STAMPS:
+            text = f"Stamps of {len(rows):,} candidates written to {path}"
+            return self._export(path, lambda: work.export_stamps(rows, mosaics, path), text)
+        if path.suffix.lower() in REPORTS:
             text = f"Report of {len(rows):,} candidates written to {path}"
             return self._export(path, lambda: work.export_report(rows, mosaics, path), text)
         text = f"{len(rows):,} candidates written to {path}"

@@ -50,21 +50,26 @@ class ViewVerbs(Core):
         return Found(x, y)
 
     def _named(self, text: str) -> int | None:
-        """The candidate of a place in the list (``#12``), or the first whose name is or holds a text."""
+        """The candidate of a place in the list (``#12``), or the first whose name is or holds a text.
+
+        Blind mode conceals names: then it is by their place alone that they are found.
+        """
         if text.startswith("#"):
             ids = self.listing.ids()
             place = text[1:].strip()
             if not place.isdigit() or not 1 <= int(place) <= len(ids):
                 raise DataError(f"There is no candidate {text}: the list has places #1 to #{len(ids):,}")
             return int(ids[int(place) - 1])
-        rows = self.listing.rows(self.listing.query(Filters(text=text))[:50]) if len(text) > 2 else []
+        if len(text) < 3 or self.blind:
+            return None
+        rows = self.listing.rows(self.listing.query(Filters(text=text))[:50])
         named = [row.id for row in rows if text.casefold() in row.name.casefold()]
         exact = [row.id for row in rows if row.name.casefold() == text.casefold()]
         return next(iter([*exact, *named]), None)
 
     def names_like(self, text: str, most: int = 12) -> list[str]:
-        """Names of candidates that hold a text, the best first."""
-        if len(text.strip()) < 2:
+        """Names of candidates that hold a text, the best first; none in blind mode."""
+        if len(text.strip()) < 2 or self.blind:
             return []
         rows = self.listing.rows(self.listing.query(Filters(text=text.strip()))[: 4 * most])
         return [row.name for row in rows if text.strip().casefold() in row.name.casefold()][:most]

@@ -74,7 +74,17 @@ class Facts(QWidget):
         self.model = self._text("Model", QLabel(), style.font(points=9))
         self.model.setProperty("role", "muted")
         grid.addWidget(self.model, 2, 1, right)
+        self.known = self._text("Known objects", Elided(), style.font(points=9))
+        self.known.setStyleSheet(f"color: {style.theme().warning};")
+        self.known.hide()
+        grid.addWidget(self.known, 3, 0, 1, 2)
         grid.setColumnStretch(0, 1)
+
+    def show_known(self, matches: Sequence[str]) -> None:
+        """What catalogues of known objects say: each with its reference and grading, never a bare "known"."""
+        self.known.setVisible(bool(matches))
+        self.known.setText("Known: " + "; ".join(matches))
+        self.known.setToolTip("\n".join(matches))
 
     def conceal(self, title: str) -> None:
         """Show a title alone: blind mode hides what could sway the grade."""

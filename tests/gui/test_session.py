@@ -281,7 +281,7 @@ def test_export_writes_what_the_dialog_offers(qtbot, scanned, tmp_path, suffix):
     path = tmp_path / f"list{suffix}"
     scanned.set_filters(min_score=0.3)
     scanned.grade("A")
-    with qtbot.waitSignal(scanned.message, timeout=20_000) as heard:
+    with qtbot.waitSignal(scanned.message, timeout=60_000) as heard:
         scanned.export(path)
     assert path.stat().st_size > 0
     assert str(path) in heard.args[0]

@@ -1,0 +1,97 @@
+"""What a team adds to a project in the window: merges, imports, known objects, reports of graders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deeplense_gui.dialogs.export import FORMATS, ExportDialog
+from deeplense_gui.dialogs.graders import GradersDialog, share_text
+from engine.catalogue.calibration import CalibrationItem, Share, add_stamps
+from engine.catalogue.store import Project
+from tests.gui.parts import dialog
+
+
+def done(qtbot, session, word: str):
+    return qtbot.waitSignal(session.message, timeout=20_000, check_params_cb=lambda text, *_: word in text)
+
+
+def test_merging_again_changes_nothing_and_nobodys_grade(qtbot, vetting, tmp_path):
+    session = vetting.session
+    first = int(session.ids()[0])
+    session.grade("A")
+    copy = session.project.save_as(tmp_path / "karl.deeplense")
+    with Project.open(copy) as project:
+        project.grade(first, "X", grader="Karl")
+    for _ in range(2):
+        with done(qtbot, session, "Merged"):
+            session.merge([copy])
+        assert session.project.graders() == {"Karl": 1, "Vera": 1}
+        assert {one.grader: one.grade for one in session.project.opinions(first)[first]} == {"Vera": "A", "Karl": "X"}
+    session.select(first)
+    assert vetting.panels["inspector"].facts.model.text().startswith("others:")
+
+
+def test_grades_of_another_tool_are_taken_up_as_ones_own(qtbot, vetting, tmp_path):
+    session = vetting.session
+    row = session.candidate()
+    table = tmp_path / "old.csv"
+    table.write_text(f"file_name,classification,comment\n{row.name},A,an arc\n")
+    with done(qtbot, session, "Imported"):
+        session.import_grades(table)
+    assert (session.candidate().grade, session.candidate().note) == ("A", "an arc")
+    session.undo()
+    assert session.candidate().grade is None
+
+
+def test_known_objects_are_shown_with_reference_but_not_blind(qtbot, vetting, tmp_path):
+    session, facts = vetting.session, vetting.panels["inspector"].facts
+    row = session.candidate()
+    table = tmp_path / "known.csv"
+    table.write_text(f"name,ra,dec,ref,grade\nSL-1,{row.ra},{row.dec},Doe et al. 2020,A\n")
+    with done(qtbot, session, "known objects"):
+        session.crossmatch(table)
+    assert "SL-1" in facts.known.text()
+    assert "Doe et al. 2020" in facts.known.text()
+    session.set_blind(True)
+    assert not facts.known.isVisible()
+    assert session.matches(session.candidate()) == []
+
+
+def test_calibration_stamps_are_mixed_in_when_blind_and_looked_at_with_their_arc(qtbot, vetting):
+    session, mosaic = vetting.session, vetting.session.mosaic
+    arc = np.full((1, 9, 9), 500.0, np.float32)
+    painted = CalibrationItem(
+        "u1", "painted", 100.0, 120.0, is_lens=True, einstein_radius=1.2, arc_snr=50.0, arc=arc, x0=96, y0=116
+    )
+    added = add_stamps(session.project, mosaic.id, [painted], "stand-in")
+    session.listing.forget()
+    assert added.ids[0] not in session.ids()
+    session.set_blind(True)
+    assert added.ids[0] in session.ids()
+    session.select(added.ids[0])
+    seen = session.mosaic_of(session.candidate())
+    difference = seen.read(116, 125, 96, 105) - mosaic.read(116, 125, 96, 105)
+    assert difference == pytest.approx(arc, abs=0.01)
+    session.grade("A")
+    session.set_blind(False)
+    vetting.actions_by_id["grade.report"].trigger()
+    table = dialog(vetting, GradersDialog).table
+    assert table.item(0, 0).text() == "Vera"
+    assert "1 of 1" in table.item(0, 2).text()
+
+
+def test_shares_without_a_count_are_a_dash():
+    nan = float("nan")
+    assert share_text(Share(0, 0, nan, nan, nan)) == "–"
+    assert share_text(Share(31, 50, 0.62, 0.55, 0.69)) == "62 % (55-69), 31 of 50"
+
+
+def test_the_export_dialog_gives_each_format_its_ending(qtbot, tmp_path):
+    asked = ExportDialog(tmp_path / "field", 3, 5)
+    qtbot.addWidget(asked)
+    for index, (_, suffix) in enumerate(FORMATS):
+        asked.format.setCurrentIndex(index)
+        assert asked.path() == tmp_path / f"field{suffix}"
+    asked.format.setCurrentIndex(0)
+    assert asked.path() == tmp_path / "field.csv"
