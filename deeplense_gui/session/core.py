@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from deeplense_gui import work
 from deeplense_gui.filters import CandidateList, Filters
@@ -19,6 +19,10 @@ from engine.types import Candidate, Changes, Mosaic, Step
 
 GRADES = ("A", "B", "C", "X")
 PROJECT_SUFFIX = ".deeplense"
+EVERYTHING = frozenset({"candidates", "scores", "grades", "subclasses", "notes", "flags", "come_backs", "known"})
+"""What may have changed when somebody else has written to the project."""
+
+FOLLOW_MS = 2000  # between two looks at a project that another window writes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ class Core(QObject):
         self._selected_at = time.monotonic()
         self._revealed: set[int] = set()
         self._graded_at: deque[float] = deque(maxlen=200)
+        self._following = QTimer(self, interval=FOLLOW_MS)
+        self._following.timeout.connect(self._follow)
+        self._written: object = None
         self.jobs.stepped.connect(self._on_stepped)
         self.jobs.finished.connect(self._on_finished)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deeplense_gui.jobs import Reason
-from deeplense_gui.session.core import PROJECT_SUFFIX, Choice, Core
+from deeplense_gui.session.core import EVERYTHING, PROJECT_SUFFIX, Choice, Core
 from engine.errors import EngineError
-from engine.types import Mosaic
+from engine.types import Changes, Mosaic
 
 
 class ProjectVerbs(Core):
@@ -64,6 +64,7 @@ class ProjectVerbs(Core):
         if self.scan_job is not None:
             self.jobs.cancel(self.scan_job)
             self._end_scan(Reason.CANCELLED.value)
+        self._following.stop()
         self._remember_place()
         self.project.close()
         self.listing.use(None)
@@ -87,11 +88,23 @@ class ProjectVerbs(Core):
         self.project_opened.emit(project)
         self.blinded.emit(self.blind)
         self.filtered.emit()
+        if project.read_only:
+            self._written = _stamp(Path(project.path))
+            self._following.start()
         self._reopen_mosaics()
         last = project.setting("selection")
         ids = self.ids()
         self.select(last if last is not None and last in ids else int(ids[0]) if len(ids) else None)
         return True
+
+    def _follow(self) -> None:
+        """In a project that is open to read, take up what another window has written since."""
+        written = _stamp(Path(self.project.path))
+        if written != self._written:
+            self._written = written
+            self.listing.forget()
+            self.changed.emit(Changes("Another window", (), EVERYTHING))
+            self.filtered.emit()
 
     def _reopen_mosaics(self) -> None:
         """Open the mosaics of the project again; name those that are gone, and let the user find them."""
@@ -148,3 +161,9 @@ class ProjectVerbs(Core):
 def _stem(path: Path) -> str:
     """The name without its endings, .fits.gz and the like."""
     return path.name.split(".")[0] or "mosaic"
+
+
+def _stamp(path: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of a project file and its log: they change with every write."""
+    files = [file for file in (path, path.with_name(path.name + "-wal")) if file.exists()]
+    return tuple((status.st_size, status.st_mtime_ns) for status in (file.stat() for file in files))

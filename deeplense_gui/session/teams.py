@@ -8,11 +8,10 @@ from typing import Any
 
 from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle
-from deeplense_gui.session.core import Core
+from deeplense_gui.session.core import EVERYTHING, Core
 from engine.types import Candidate, Changes, Mosaic, Step
 
 _WARNED = 3  # warnings named in a message
-EVERYTHING = frozenset({"candidates", "scores", "grades", "subclasses", "notes", "flags", "come_backs", "known"})
 
 
 class TeamVerbs(Core):
