@@ -150,6 +150,11 @@ class Database:
             with connect.translated(self.path), self._engine.connect() as connection:
                 yield connection
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction, the end of which is open."""
+        return getattr(self._mine, "transaction", None) is not None
+
     def _check_open(self) -> None:
         if self._closed:
             raise ProjectError("the project is closed: open it again")

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal, select
 
+from engine.catalogue.columns import KEPT, Columns
 from engine.catalogue.opinions import SILENT, chunks
 from engine.catalogue.records import Positions, moment, number
 from engine.catalogue.schema import candidates, known, mosaics, opinions
@@ -28,7 +29,9 @@ ORDERS = (
     "come_back", "random",
 )  # fmt: skip
 
-_SAID = ("grade", "graded_at", "subclass", "note", "flag", "come_back", "einstein_radius")
+
+#: Ids to ask the database for, and whether those that it finds are wanted or all others.
+Condition = tuple[Select[tuple[int]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,81 +77,116 @@ class Query:
             raise ProjectError(f"{wrong!r} is no column of numbers: choose one of {', '.join(NUMBER_COLUMNS)}")
 
 
-def ids(connection: Connection, query: Query, scheme: Scheme) -> NDArray[np.int64]:
-    """Ids of the candidates that pass, sorted."""
-    wanted = select(candidates.c.id).where(*_conditions(query, scheme))
-    if query.order == "random":
-        return _shuffled(_numbers(connection, wanted), query.seed)
-    column = _column(query.order, query.seen_by)
-    if query.order == "id":
-        wanted = wanted.order_by(column.desc() if query.descending else column)
-    else:
-        wanted = wanted.order_by((column.desc() if query.descending else column.asc()).nulls_last(), candidates.c.id)
-    return _numbers(connection, wanted)
+def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) -> NDArray[np.int64]:
+    """Ids of the candidates that pass, sorted.
+
+    Numbers and names are filtered and sorted in memory, what people said in the database, which has to hand out little.
+    """
+    conditions = _placed(query) + _said(query) + _teams(query, scheme)
+    with columns.lock:
+        columns.refresh(connection)
+        chosen = np.ones(len(columns.ids), bool) if query.calibration else columns.survey.copy()
+        for name, (low, high) in _ranges(query).items():
+            value = _numbers_of(connection, columns, name, query.seen_by)
+            if low is not None:
+                chosen &= value >= low
+            if high is not None:
+                chosen &= value <= high
+        for condition, wanted in conditions:
+            passed = np.full(len(chosen), not wanted)
+            passed[columns.places(_fetch_ids(connection, condition))] = wanted
+            chosen &= passed
+        if query.text:
+            chosen &= columns.named(connection, query.text) | _noted(connection, columns, query.text, query.seen_by)
+        found = columns.ids[chosen]
+        if query.order == "random":
+            return _shuffled(found, query.seed)
+        if query.order == "id":
+            return found[::-1].copy() if query.descending else found
+        value = _numbers_of(connection, columns, query.order, query.seen_by)[chosen]
+        # What is no number comes last either way; ids are in order already, and stay so among equals.
+        return found[np.argsort(-value if query.descending else value, kind="stable")]
 
 
-def _column(name: str, seen_by: str | None) -> ColumnElement[Any]:
-    """A column of the list; of what is said, only what one person said if one is named."""
-    if seen_by is None or name not in _SAID:
-        return candidates.c[name]
-    own = select(opinions.c[name]).where(opinions.c.candidate == candidates.c.id, opinions.c.grader == seen_by)
-    return func.coalesce(own.scalar_subquery(), SILENT[name])
-
-
-def _conditions(query: Query, scheme: Scheme) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if not query.calibration:
-        conditions.append(candidates.c.kind == "")
+def _ranges(query: Query) -> dict[str, tuple[float | None, float | None]]:
     ranges = {**query.ranges}
     if query.min_score is not None or query.max_score is not None:
         ranges["score"] = (query.min_score, query.max_score)
-    for name, (low, high) in ranges.items():
-        if low is not None:
-            conditions.append(candidates.c[name] >= low)
-        if high is not None:
-            conditions.append(candidates.c[name] <= high)
+    return ranges
+
+
+def _numbers_of(connection: Connection, columns: Columns, name: str, seen_by: str | None) -> NDArray[np.float64]:
+    """A column as numbers to compare, NaN where there is no value; of texts, their places in alphabetical order."""
+    if name in KEPT:
+        return columns.number(connection, name)
+    if name == "name":
+        return columns.rank_of_names(connection)
+    value = np.full(len(columns.ids), np.nan)
+    table, key = (opinions, opinions.c.candidate) if seen_by is not None and name != "model" else (
+        candidates, candidates.c.id)  # fmt: skip
+    said = select(key, table.c[name]).where(table.c[name].is_not(None), table.c[name] != SILENT.get(name, ""))
+    rows = fetch(connection, said.where(opinions.c.grader == seen_by) if table is opinions else said)
+    rows = [row for row in rows if row[1] != ""]
+    if rows:
+        at = columns.places(np.array(sorted(row[0] for row in rows), np.int64))
+        given = [row[1] for row in sorted(rows)]
+        as_numbers = name in ("einstein_radius", "flag", "come_back")
+        value[at] = given if as_numbers else np.unique(given, return_inverse=True)[1]
+    return value
+
+
+def _noted(connection: Connection, columns: Columns, text: str, seen_by: str | None) -> NDArray[np.bool_]:
+    """Which candidates have a text in somebody's note, or in that of the one who looks."""
+    query = select(opinions.c.candidate).where(opinions.c.note.icontains(text, autoescape=True))
+    query = query if seen_by is None else query.where(opinions.c.grader == seen_by)
+    found = np.zeros(len(columns.ids), bool)
+    found[columns.places(_fetch_ids(connection, query))] = True
+    return found
+
+
+def _placed(query: Query) -> list[Condition]:
+    conditions: list[Condition] = []
     if query.mosaic is not None:
-        conditions.append(candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == query.mosaic)))
+        here = candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == query.mosaic))
+        conditions.append((select(candidates.c.id).where(here), True))
     if query.known is not None:
-        listed = candidates.c.id.in_(select(known.c.candidate).where(known.c.candidate.is_not(None)))
-        conditions.append(listed if query.known else ~listed)
-    return conditions + _said(query) + _teams(query, scheme)
+        conditions.append((select(known.c.candidate).where(known.c.candidate.is_not(None)), query.known))
+    return conditions
 
 
-def _said(query: Query) -> list[ColumnElement[bool]]:
+def _said(query: Query) -> list[Condition]:
     """Conditions on what people said, or the one person who looks."""
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[Condition] = []
     eyes = query.seen_by
     if query.grades is not None:
         given = [grade for grade in query.grades if grade is not None]
-        wanted = _is_said(eyes, "grade", lambda column: column.in_(given))
-        none = ~_is_said(eyes, "grade", lambda column: column.is_not(None))
-        conditions.append(or_(wanted, none) if None in query.grades else wanted)
+        if None in query.grades:  # most have no grade: all but those with another
+            others = _is_said(eyes, "grade", lambda column: column.is_not(None) & column.not_in(given))
+            conditions.append((others, False))
+        else:
+            conditions.append((_is_said(eyes, "grade", lambda column: column.in_(given)), True))
     if query.subclasses is not None:
         names = list(query.subclasses)
-        conditions.append(_is_said(eyes, "subclass", lambda column: column.in_(names)))
+        conditions.append((_is_said(eyes, "subclass", lambda column: column.in_(names)), True))
     for name, on in (("flag", query.flagged), ("come_back", query.come_back)):
         if on is not None:
-            said = _is_said(eyes, name, lambda column: column != 0)
-            conditions.append(said if on else ~said)
-    if query.text:
-        text = query.text
-        in_note = _is_said(eyes, "note", lambda column: column.icontains(text, autoescape=True))
-        conditions.append(or_(candidates.c.name.icontains(text, autoescape=True), in_note))
+            conditions.append((_is_said(eyes, name, lambda column: column != 0), on))
     return conditions
 
 
 def _is_said(
     seen_by: str | None, name: str, test: Callable[[ColumnElement[Any]], ColumnElement[bool]]
-) -> ColumnElement[bool]:
-    if seen_by is None:
-        return test(candidates.c[name])
-    return candidates.c.id.in_(select(opinions.c.candidate).where(opinions.c.grader == seen_by, test(opinions.c[name])))
+) -> Select[tuple[int]]:
+    if seen_by is not None:
+        return select(opinions.c.candidate).where(opinions.c.grader == seen_by, test(opinions.c[name]))
+    # By kind first, as the index is; calibration stamps are few.
+    kinds = candidates.c.kind.in_(("", "painted", "known", "dud", "repeat"))
+    return select(candidates.c.id).where(kinds, test(candidates.c[name]))
 
 
-def _teams(query: Query, scheme: Scheme) -> list[ColumnElement[bool]]:
+def _teams(query: Query, scheme: Scheme) -> list[Condition]:
     """Conditions on several persons' grades."""
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[Condition] = []
     graded = select(opinions.c.candidate).where(opinions.c.grade.is_not(None)).group_by(opinions.c.candidate)
     if query.differ_by is not None:
         worth = case(
@@ -156,9 +194,9 @@ def _teams(query: Query, scheme: Scheme) -> list[ColumnElement[bool]]:
             *((func.substr(opinions.c.grade, 1, 1) == level.name, literal(level.value)) for level in scheme.grades),
         )
         apart = func.max(worth) - func.min(worth) >= query.differ_by
-        conditions.append(candidates.c.id.in_(graded.having(apart)))
+        conditions.append((graded.having(apart), True))
     if query.fewer_than is not None:
-        conditions.append(candidates.c.id.not_in(graded.having(func.count() >= query.fewer_than)))
+        conditions.append((graded.having(func.count() >= query.fewer_than), False))
     return conditions
 
 
@@ -168,7 +206,7 @@ def fetch(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
     return [] if cursor is None else list(cursor.fetchall())
 
 
-def _numbers(connection: Connection, query: Select[tuple[int]]) -> NDArray[np.int64]:
+def _fetch_ids(connection: Connection, query: Select[tuple[int]]) -> NDArray[np.int64]:
     return np.fromiter((row[0] for row in fetch(connection, query)), np.int64)
 
 
@@ -248,8 +286,19 @@ def _candidate(row: Row[*tuple[Any, ...]], mosaic_ids: dict[int, str], said: Map
     )
 
 
-def counts(connection: Connection, query: Query, scheme: Scheme) -> dict[str | None, int]:
+def counts(connection: Connection, mosaic: str | None, seen_by: str | None) -> dict[str | None, int]:
     """How many candidates have each grade; None counts those that have none yet."""
-    grade = _column("grade", query.seen_by)
-    counted = select(grade, func.count()).where(*_conditions(query, scheme)).group_by(grade)
-    return {row[0]: row[1] for row in connection.execute(counted)}
+    listed = [candidates.c.kind == ""]
+    if mosaic is not None:
+        listed.append(candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == mosaic)))
+    grade = candidates.c.grade if seen_by is None else opinions.c.grade
+    counted = select(grade, func.count(candidates.c.id)).where(*listed).group_by(grade)
+    if seen_by is not None:
+        mine = (opinions.c.candidate == candidates.c.id) & (opinions.c.grader == seen_by)
+        counted = counted.select_from(candidates.join(opinions, mine)).where(grade.is_not(None))
+    found = {row[0]: row[1] for row in connection.execute(counted)}
+    if seen_by is not None:
+        total = connection.execute(select(func.count(candidates.c.id)).where(*listed)).scalar_one()
+        left = total - sum(found.values())
+        found |= {None: left} if left else {}
+    return found

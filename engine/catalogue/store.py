@@ -6,14 +6,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
 from engine.catalogue import detections as scanned
 from engine.catalogue import journal, queries, records
+from engine.catalogue.columns import Columns
 from engine.catalogue.dialect import insert
 from engine.catalogue.identity import match_radius
 from engine.catalogue.queries import Query
@@ -31,6 +34,10 @@ class Project(Vetting):
     A write is on disk when its method returns. Every method raises ProjectError when the file cannot be read or
     written; nothing of the write that failed is kept, and the project stays usable.
     """
+
+    def __init__(self, engine: Engine, path: Path | None, lock: FileLock | None, copied: Path | None = None) -> None:
+        super().__init__(engine, path, lock, copied)
+        self._columns = Columns()
 
     # What scans bring
 
@@ -89,14 +96,18 @@ class Project(Vetting):
     def add(self, run: int, detections: Sequence[Detection]) -> Changes:
         """Take up what a scan found, in one transaction; see ``engine.catalogue.detections.add`` for the rules."""
         with self.writing(durable=False) as connection:
-            return scanned.add(connection, run, detections)
+            changes = scanned.add(connection, run, detections)
+        self._columns.changed(changes.ids)
+        return changes
 
     # Reading the list
 
     def ids(self, query: Query | None = None, **changes: Any) -> NDArray[np.int64]:
         """Ids of candidates, filtered and sorted; ``changes`` are fields of the query, see ``queries.Query``."""
         with self.reading() as connection:
-            return queries.ids(connection, replace(query or Query(), **changes), self._scheme(connection))
+            # Inside a transaction there may be what is then taken back: nothing of it is kept.
+            columns = Columns() if self.in_transaction else self._columns
+            return queries.ids(connection, replace(query or Query(), **changes), self._scheme(connection), columns)
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64], seen_by: str | None = None) -> list[Candidate]:
         """The candidates of some ids, in that order, each with its newest score; unknown ids are left out.
@@ -126,9 +137,8 @@ class Project(Vetting):
 
     def counts(self, mosaic: str | None = None, seen_by: str | None = None) -> dict[str | None, int]:
         """How many candidates have each grade; None counts those not graded yet."""
-        query = Query(mosaic=mosaic, seen_by=seen_by)
         with self.reading() as connection:
-            return queries.counts(connection, query, self._scheme(connection))
+            return queries.counts(connection, mosaic, seen_by)
 
     # How grades are called
 

@@ -23,6 +23,7 @@ from tests.engine.catalogue_parts import detection, fill, make_mosaic
 from tests.engine.cli_parts import CommandLine
 
 GRADERS = ("Ada", "Bo", "Cy")
+KILLS = int(os.environ.get("DEEPLENSE_KILLS", "6"))  # more of them take longer and see more
 WORDS = ("A", "B", "X", None, "note", "flag", "undo")
 
 
@@ -242,7 +243,7 @@ def test_a_killed_merge_leaves_the_old_project_whole(tmp_path):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as runner:
-        for wait in itertools.chain((0.0, 0.02), (dice.uniform(0.02, 0.5) for _ in range(4))):
+        for wait in itertools.chain((0.0, 0.02), (dice.uniform(0.02, 0.5) for _ in range(KILLS - 2))):
             runner.stdin.write("next\n")
             runner.stdin.flush()
             child = int(runner.stdout.readline())
