@@ -105,6 +105,7 @@ class MosaicPanel(QWidget):
         session.changed.connect(self._note_changes)
         session.selected.connect(self._select)
         session.overlays_toggled.connect(canvas.set_overlays)
+        session.blinded.connect(canvas.set_concealing)
         session.jobs.stepped.connect(self._note_scan)
         session.scanning.connect(lambda _: self._show_covered())
 
@@ -126,6 +127,7 @@ class MosaicPanel(QWidget):
         self._show_project()
 
     def _show_project(self, project: Any = None) -> None:
+        self.canvas.set_concealing(self.session.blind)
         self._show_all()
         self._show_covered()
         self._restore_files()

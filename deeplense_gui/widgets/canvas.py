@@ -7,27 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from deeplense_gui import style
 from deeplense_gui.widgets import overlays
 from deeplense_gui.widgets.circle_layer import CircleLayer
-from deeplense_gui.widgets.colour_bar import colour_bar_box, draw_band_names, draw_colour_bar
+from deeplense_gui.widgets.furniture import Furniture
 from deeplense_gui.widgets.grid_layer import GridLayer
 from deeplense_gui.widgets.layers import LAYERS
 from deeplense_gui.widgets.markers import Markers
 from deeplense_gui.widgets.navigation import Navigator
 from deeplense_gui.widgets.ruler import Ruler
-from deeplense_gui.widgets.shape_layer import ContourPaths, FootprintLayer, KnownLayer, RegionLayer
+from deeplense_gui.widgets.shape_layer import ContourPaths, FootprintLayer, KnownLayer, RegionLayer, outline
 from deeplense_gui.widgets.stretch import Coder, Stretch
 from deeplense_gui.widgets.tile_layer import TileLayer
 from deeplense_gui.widgets.tiles import Overview, TileReader
-from engine.images.contours import contours, data_outline
-from engine.images.grid import Notation, Orientation, orientation
+from engine.images.contours import contours
+from engine.images.grid import Notation, orientation
 from engine.images.positions import Frame
-from engine.types import FloatArray, Mosaic, Positions
+from engine.types import Mosaic, Positions
 
 _POINTING_MS = 4000
 
@@ -58,6 +58,7 @@ class MosaicCanvas(Navigator):
         self.mosaic: Mosaic | None = None
         self.stretch = Stretch()
         self.overlays = True
+        self.concealing = False
         self.shown = {layer.id for layer in LAYERS if layer.shown}
         self.selection: int | None = None
         self.frame: Frame = "icrs"
@@ -81,15 +82,10 @@ class MosaicCanvas(Navigator):
         self._tiles: TileLayer | None = None
         self._grid: GridLayer | None = None
         self._contours: ContourPaths | None = None
-        self._orientation: Orientation | None = None
+        self._furniture = Furniture(self.mosaic)
         self._under_cursor: int | None = None
-        self._badges: list[str] = []
         self.selection = self._pointed = None
         self.ruler.clear()
-
-    def sizeHint(self) -> QSize:
-        """A comfortable size."""
-        return QSize(800, 600)
 
     # what is shown ------------------------------------------------------------------------------------------------
 
@@ -218,8 +214,13 @@ class MosaicCanvas(Navigator):
         self.update()
 
     def shows(self, name: str) -> bool:
-        """Whether an overlay is drawn now."""
-        return self.overlays and name in self.shown
+        """Whether an overlay is drawn now; known objects are not while they would tell too much."""
+        return self.overlays and name in self.shown and not (self.concealing and name == "known")
+
+    def set_concealing(self, on: bool) -> None:
+        """Draw nothing that tells what is known of a candidate: for blind vetting."""
+        self.concealing = on
+        self.update()
 
     def set_frame(self, frame: Frame, notation: Notation) -> None:
         """Choose the coordinates of the grid and of what is read under the cursor."""
@@ -260,7 +261,7 @@ class MosaicCanvas(Navigator):
             )
         if "footprint" in self.shown and tiles.overviews:
             overview = next(iter(tiles.overviews.values()))
-            reader.ask("outline", lambda: data_outline(_data_mask(overview), overview.step), later=True)
+            reader.ask("outline", lambda: outline(overview), later=True)
 
     def _ask_grid(self, *, settled: bool) -> None:
         if self._grid is not None and self._reader is not None and "grid" in self.shown:
@@ -286,7 +287,7 @@ class MosaicCanvas(Navigator):
             self.probed.emit(answer)
             return
         if kind == "orientation":
-            self._orientation = answer
+            self._furniture.orientation = answer
         elif kind == "grid" and self._grid is not None:
             self._grid.take(answer)
         elif kind == "contours":
@@ -320,45 +321,17 @@ class MosaicCanvas(Navigator):
             self._contours.draw(painter, view)
         if self.shows("grid") and self._grid is not None:
             self._ask_grid(settled=False)
-            self._grid.draw(painter, view, self._furniture())
+            self._grid.draw(painter, view, self._furniture.boxes(self.rect(), self.shown))
         if self.shows("regions"):
             self.regions.draw(painter, view)
         if self.shows("known"):
             self.known.draw(painter, view)
-        badges = ["no WCS: pixels"] if mosaic.wcs is None else []
+        notices = ["no WCS: pixels"] if mosaic.wcs is None else []
         if self.shows("candidates"):
-            badges.append(self.circles.draw(painter, view, self.devicePixelRatioF(), self.selection))
-        self._draw_furniture(painter, mosaic)
-        self._badges = [text for text in badges if text]
-        for row, text in enumerate(self._badges):
-            overlays.draw_badge(painter, self.rect(), text, row=row)
-
-    def _draw_furniture(self, painter: QPainter, mosaic: Mosaic) -> None:
-        """What has its place at the edge: scale bar, compass, colour bar."""
-        if self.shows("scale"):
-            overlays.draw_scale_bar(painter, self.rect(), mosaic.pixel_scale, self._view.zoom)
-        if self.shows("compass") and self._orientation is not None:
-            overlays.draw_compass(painter, self.rect(), self._orientation)
-        stretch = self.stretch if self._tiles is None or self._tiles.painter is None else self._tiles.painter.stretch
-        if self.shows("colours") and stretch.is_colour:
-            draw_band_names(painter, self.rect(), [mosaic.bands[band] for band in stretch.bands])
-        elif self.shows("colours") and stretch.bands[0] in self.coders:
-            unit = mosaic.units[stretch.bands[0]] if mosaic.units else ""
-            draw_colour_bar(painter, self.rect(), stretch, self.coders[stretch.bands[0]], unit)
-
-    def _furniture(self) -> list[QRectF]:
-        """The places that labels of the grid keep clear of."""
-        area = self.rect()
-        found: list[QRectF] = []
-        if "scale" in self.shown:
-            found.append(overlays.scale_bar_box(area))
-        if "compass" in self.shown and self._orientation is not None:
-            found.append(overlays.compass_box(area))
-        if "colours" in self.shown:
-            found.append(colour_bar_box(area))
-        if self._badges:
-            found.append(overlays.badges_box(area, len(self._badges)))
-        return found
+            notices.append(self.circles.draw(painter, view, self.devicePixelRatioF(), self.selection))
+        tiles = self._tiles
+        stretch = self.stretch if tiles is None or tiles.painter is None else tiles.painter.stretch
+        self._furniture.draw(painter, self.rect(), view, self.shown, stretch, self.coders, notices)
 
     # mouse and keys -----------------------------------------------------------------------------------------------
 
@@ -424,8 +397,3 @@ class MosaicCanvas(Navigator):
         """Nothing is under the cursor any more."""
         self._under_cursor = None
         self.probed.emit(None)
-
-
-def _data_mask(overview: Overview) -> FloatArray:
-    """The overview's pixels with data as 1, the others as NaN."""
-    return np.where(overview.codes > 0, np.float32(1), np.float32(np.nan))

@@ -13,8 +13,9 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 from deeplense_gui import style
 from deeplense_gui.widgets.overlays import draw_text
 from deeplense_gui.widgets.paths import in_pixels, to_path
+from deeplense_gui.widgets.tiles import Overview
 from deeplense_gui.widgets.view import View
-from engine.images.contours import Contour
+from engine.images.contours import Contour, data_outline
 from engine.images.shapes import RegionFile, Shape
 from engine.types import Positions
 
@@ -167,6 +168,11 @@ class FootprintLayer:
             painter.drawRect(QRectF(view.point(x0 - 0.5, y1 - 0.5), view.point(x1 - 0.5, y0 - 0.5)))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         stroke(painter, view, self._outline, QColor("#38d1c5"), dashed=True)
+
+
+def outline(overview: Overview) -> tuple[Positions, ...]:
+    """Curves around the data of a band, as its overview tells them."""
+    return data_outline(np.where(overview.codes > 0, np.float32(1), np.float32(np.nan)), overview.step)
 
 
 def _draw_cross(painter: QPainter, point: QPointF, colour: QColor) -> None:

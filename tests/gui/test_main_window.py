@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QPushButton, QToolButton
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QPushButton, QToolButton
 
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.session import Session
@@ -205,6 +205,9 @@ def test_a_second_window_reads_along(qtbot, vetting):
     assert not other.actions_by_id["grade.a"].isEnabled()
     assert not other.panels["vetting"].buttons["A"].isEnabled()
     assert len(other.session.ids()) == 40
+    vetting.session.grade("B")  # and follows what is said in the first
+    qtbot.waitUntil(lambda: other.session.counts().get("B") == 1, timeout=10_000)
+    assert other.panels["candidates"].filters.chips["B"].text() == "B 1"
     other.close()
 
 
@@ -254,9 +257,13 @@ def test_another_image_of_the_file(qtbot, window, tmp_path):
     )
     with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
         window.open_files([path])
-    window.ask_image()
+    notice = next(notice for notice in window.notices.notices() if "one of 2 images" in notice.text)
+    way = next(button for button in notice.findChildren(QAbstractButton) if "Choose another" in button.text())
+    qtbot.mouseClick(way, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: any(found.isVisible() for found in window.findChildren(ImageDialog)), timeout=10_000)
     asked = dialog(window, ImageDialog)
+    rows = range(asked.table.rowCount())
+    qtbot.waitUntil(lambda: sum(not asked.table.item(row, 0).icon().isNull() for row in rows) == 2, timeout=10_000)
     asked.table.selectRow(asked.table.rowCount() - 1)
     with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
         asked.accept()

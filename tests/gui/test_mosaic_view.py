@@ -285,6 +285,19 @@ def test_known_objects_of_a_catalogue_are_shown(qtbot, vetting, panel, tmp_path)
     panel.canvas.grab()
 
 
+def test_blind_mode_conceals_names_and_known_objects(qtbot, vetting, panel):
+    name = vetting.session.candidate().name
+    assert vetting.session.names_like(name) == [name]
+    assert panel.canvas.shows("known")
+    vetting.session.set_blind(True)
+    assert vetting.session.names_like(name) == []
+    assert not panel.canvas.shows("known")
+    typed(qtbot, vetting, "#3")
+    assert vetting.session.selection == int(vetting.session.ids()[2])
+    vetting.session.set_blind(False)
+    assert panel.canvas.shows("known")
+
+
 def test_contours_enclose_the_sources(qtbot, panel):
     canvas = panel.canvas
     panel.overlays.show_layer("contours")
