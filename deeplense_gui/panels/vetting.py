@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
@@ -11,6 +11,9 @@ from deeplense_gui.session import Session
 from deeplense_gui.widgets.grade_buttons import GradeButtons
 from deeplense_gui.widgets.queue_bar import QueueBar
 from deeplense_gui.widgets.readout import Elided
+from engine.types import Changes
+
+_GATHER_MS = 200
 
 
 class NoteEdit(QLineEdit):
@@ -55,7 +58,9 @@ class VettingPanel(QWidget):
         column.addStretch(1)
         session.selected.connect(lambda _: self._show_candidate())
         session.marks_changed.connect(self._show_candidate)
-        session.changed.connect(lambda _: self._show_all())
+        self._later = QTimer(self, singleShot=True, interval=_GATHER_MS)
+        self._later.timeout.connect(self._show_all)
+        session.changed.connect(self._on_changed)
         session.project_opened.connect(lambda _: self._show_all())
         session.blinded.connect(lambda _: self._show_all())
         self._show_all()
@@ -127,6 +132,13 @@ class VettingPanel(QWidget):
         """Write the note to the candidate it was typed for, even if another one is selected by now."""
         if self._noted is not None and self._noted == self._session.selection:
             self._session.note(self.note.text())
+
+    def _on_changed(self, changes: Changes) -> None:
+        """At once after a grade; a scan, which writes several times a second, is gathered for a moment."""
+        if "candidates" not in changes.kinds:
+            self._show_all()
+        elif not self._later.isActive():
+            self._later.start()
 
     def _show_all(self) -> None:
         session = self._session

@@ -272,14 +272,18 @@ class StretchBar(QFrame):
 
     def _show_applicable(self) -> None:
         stretch = self.stretch()
-        self.colours_button.setVisible(stretch.is_colour)
-        self.preset.setVisible(stretch.is_lupton)
-        self.limits.setVisible(not stretch.is_lupton)
-        self.softening.setVisible(not stretch.is_lupton)
-        for field in (self.low, self.high):
-            field.setVisible(stretch.limits == "custom" and not stretch.is_lupton)
+        applicable = {
+            self.colours_button: stretch.is_colour,
+            self.preset: stretch.is_lupton,
+            self.limits: not stretch.is_lupton,
+            self.softening: not stretch.is_lupton,
+            self.colour_map: not stretch.is_colour,
+            self.low: stretch.limits == "custom" and not stretch.is_lupton,
+            self.high: stretch.limits == "custom" and not stretch.is_lupton,
+        }
+        for widget, shown in sorted(applicable.items(), key=lambda item: item[1]):  # hide first: a window never shrinks
+            widget.setVisible(shown)
         self.view.setEnabled(self.view.count() > 1)
-        self.colour_map.setVisible(not stretch.is_colour)
         self.softening.setEnabled(stretch.can_soften)
         self._fit_labels()
 
