@@ -117,7 +117,7 @@ def test_what_the_band_does_not_reach_has_no_data_and_is_said(pairs: dict[str, M
     assert np.isnan(other[:, -31:]).all() or np.isnan(other[:, :31]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     kind=st.sampled_from(sorted(GRIDS)),
     y=st.tuples(st.integers(-9, 230), st.integers(1, 60)),
@@ -138,7 +138,7 @@ def test_a_region_is_that_part_of_the_whole(
 
 
 def test_large_bands_are_read_in_parts(pairs: dict[str, Mosaic], monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("finer", "rotated"):
+    for kind in ("rotated",):
         expected = whole(pairs[kind])[1]
         monkeypatch.setattr("engine.images.aligned._MOST", 20_000)
         np.testing.assert_allclose(whole(pairs[kind])[1], expected, atol=0.01)

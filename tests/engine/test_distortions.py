@@ -87,7 +87,7 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], M
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(sorted(HEADERS)),
     number=st.integers(0, len(CENTRES) - 1),
@@ -162,7 +162,7 @@ def test_pv_is_the_polynomial_of_scamp(tmp_path: Path, kind: str) -> None:
 def test_sip_is_that_of_astropy(tmp_path: Path) -> None:
     head = with_sip(header(CENTRES[1], "TAN-SIP"))
     mosaic, wcs = opened(tmp_path, head), WCS(head)
-    xy = np.random.default_rng(1).uniform(0, SIDE, (100_000, 2))
+    xy = np.random.default_rng(1).uniform(0, SIDE, (5000, 2))
     sky = mosaic.world(xy)
     np.testing.assert_allclose(sky, wcs.all_pix2world(xy, 0), rtol=0, atol=1e-10)
     np.testing.assert_allclose(mosaic.pixel(sky), xy, rtol=0, atol=1e-3)
@@ -173,7 +173,7 @@ def test_no_position_of_the_sky_falls_on_the_image_but_its_own(
     mosaics: dict[tuple[str, int], Mosaic], kind: str
 ) -> None:
     random = np.random.default_rng(3)
-    sky = np.column_stack([random.uniform(0, 360, 5000), np.degrees(np.arcsin(random.uniform(-1, 1, 5000)))])
+    sky = np.column_stack([random.uniform(0, 360, 2000), np.degrees(np.arcsin(random.uniform(-1, 1, 2000)))])
     for number in range(len(CENTRES)):
         mosaic = mosaics[kind, number]
         around = mosaic.world(np.full((1, 2), SIDE / 2)) + random.normal(0, 0.5, (2000, 2))
@@ -201,5 +201,5 @@ def test_where_a_distortion_cannot_be_undone_there_is_no_position(tmp_path: Path
 def test_real_headers_come_back_to_a_thousandth(real_data: Path, name: str) -> None:
     mosaic = open_mosaic(real_data / "robustness" / "wcs" / name)
     ny, nx = mosaic.shape
-    xy = np.random.default_rng(1).uniform(0, (nx, ny), (20_000, 2))
+    xy = np.random.default_rng(1).uniform(0, (nx, ny), (5000, 2))
     np.testing.assert_allclose(mosaic.pixel(mosaic.world(xy)), xy, rtol=0, atol=1e-3)

@@ -64,7 +64,7 @@ def test_each_level_is_the_mean_of_the_pixels_themselves(tmp_path: Path, kind: s
         np.testing.assert_allclose(assembled(pyramid, level), mean_by_hand(image, 2**level), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ny=st.integers(1, 600), nx=st.integers(1, 600), holes=st.floats(0, 1), tile=st.integers(1, 300))
 def test_means_of_any_shape(ny: int, nx: int, holes: float, tile: int) -> None:
     image = sky((ny, nx), holes)

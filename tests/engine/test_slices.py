@@ -35,7 +35,7 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Mosaic]:
     return {path.stem: open_mosaic(path) for path in folder.iterdir()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(kind=st.sampled_from(KINDS), size=st.integers(1, 80), seed=st.integers(0, 1000))
 def test_stamps_are_slices(mosaics: dict[str, Mosaic], kind: str, size: int, seed: int) -> None:
     mosaic = mosaics[kind]
