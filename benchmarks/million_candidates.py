@@ -25,7 +25,7 @@ from engine.catalogue.queues import queue
 from engine.types import Detection, Mosaic
 
 COUNT = int(os.environ.get("DEEPLENSE_CANDIDATES", 1_000_000))
-GRADED = 20_000
+GRADED = min(20_000, COUNT // 4)
 LISTS = {
     "sort_score": {},
     "sort_score_ascending": {"descending": False},
@@ -84,6 +84,7 @@ def timed(repeats: int, work: Callable[[], object]) -> list[float]:
 def memory(path: Path) -> float:
     """MiB at the peak of a process that opens a project and lists all of it."""
     code = f"""
+import resource
 from engine.catalogue import Project
 with Project.open({str(path)!r}) as project:
     ids = project.ids()
