@@ -41,9 +41,7 @@ class QueueBar(QWidget):
         for text, name, tip in QUEUES:
             self.queue.addItem(text, name)
             self.queue.setItemData(self.queue.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.order = self._combo(
-            "Order", "In which order; shuffled: an order of your own, always the same", "order"
-        )
+        self.order = self._combo("Order", "In which order; shuffled: an order of your own, always the same", "order")
         for text, name, _ in ORDERS:
             self.order.addItem(text, name)
         self.filter = QToolButton(icon=style.icon("filter"), text="Filter", objectName="filters")
