@@ -7,7 +7,16 @@ from collections import Counter
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QDialog, QFileDialog, QLineEdit, QScrollBar
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QInputDialog,
+    QLineEdit,
+    QScrollBar,
+)
 
 from deeplense_gui import style, work
 from deeplense_gui.actions import ACTIONS, MENUS
@@ -38,6 +47,7 @@ def harmless(monkeypatch, sky):
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("", False))
 
     def demo():
         yield Step(0, 1)
