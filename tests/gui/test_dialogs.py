@@ -61,7 +61,7 @@ def test_the_dialog_offers_every_catalogue_format(qtbot, tmp_path, monkeypatch):
     for index, (_, suffix) in enumerate(FORMATS):
         asked.format.setCurrentIndex(index)
         assert asked.path() == tmp_path / f"field{suffix}"
-        assert asked.all.isEnabled() == (suffix != ".h5")
+        assert asked.all.isEnabled() == (suffix not in (".h5", ".journal.csv"))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "other"), ""))
     next(found for found in asked.findChildren(QPushButton) if found.text() == "Browse…").click()
     assert asked.path() == tmp_path / "other.h5"
