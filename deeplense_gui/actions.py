@@ -1,45 +1,13 @@
 """Every command once: menus, toolbar, context menus, the shortcut sheet and the tests read this table.
 
+Those that a project's scheme makes stand in ``grading_actions``.
 A verb takes the main window; what belongs to the state goes straight on to its ``session``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from deeplense_gui.session import GRADES, Session
-
-if TYPE_CHECKING:
-    from deeplense_gui.main_window import MainWindow
-
-Verb = Callable[["MainWindow"], Any]
-Condition = Callable[[Session], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A command: ``keys`` are tried in the portable notation of QKeySequence, the first is shown.
-
-    ``enabled`` says when it applies; ``toolbar`` puts it there too; ``menu`` is the title it stands under.
-    """
-
-    id: str
-    text: str
-    keys: tuple[str, ...]
-    verb: Verb
-    tip: str
-    menu: str
-    icon: str = ""
-    enabled: Condition = lambda session: True
-    toolbar: bool = False
-    separator: bool = False
-
-    @property
-    def key(self) -> str:
-        """The key that is shown, "" for none."""
-        return self.keys[0] if self.keys else ""
+from deeplense_gui.grading_actions import Action, can_grade
+from deeplense_gui.session import Session
 
 
 def _has_mosaic(session: Session) -> bool:
@@ -74,10 +42,6 @@ def _can_write(session: Session) -> bool:
     return not session.read_only
 
 
-def _can_grade(session: Session) -> bool:
-    return session.can_grade
-
-
 def _can_explain(session: Session) -> bool:
     return _can_look_closer(session) and not session.conceals(session.candidate())
 
@@ -97,41 +61,6 @@ def _can_undo(session: Session) -> bool:
 
 def _can_redo(session: Session) -> bool:
     return session.history()[1] is not None
-
-
-GRADE_MEANING = {
-    "A": "certain lens",
-    "B": "probable lens",
-    "C": "possible lens",
-    "X": "not a lens",
-}
-
-
-def _grade_action(place: int) -> Action:
-    letter = GRADES[place]
-    return Action(
-        f"grade.{letter.lower()}",
-        f"Grade {letter}: {GRADE_MEANING[letter]}",
-        (letter, str(len(GRADES) - 1 - place)),
-        lambda window: window.session.grade_level(place),
-        f"Grade the selected candidate {letter} ({GRADE_MEANING[letter]}) and go to the next without a grade",
-        "Grade",
-        "grade",
-        _can_grade,
-    )
-
-
-KINDS = tuple(zip("QWTYPSDOKJLI", (
-    "arc", "ring", "quad", "double", "group", "spiral", "ring galaxy", "merger", "companion", "artefact", "star",
-    "elliptical",
-), strict=True))  # fmt: skip
-
-
-def _kind_action(key: str, name: str) -> Action:
-    return Action(
-        f"kind.{key.lower()}", f"Kind: {name}", (key,), lambda window: window.session.classify_by_key(key),
-        f"Say that it is: {name}; before the grade, since the grade brings the next", "Kind", "", _can_grade,
-    )  # fmt: skip
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -234,23 +163,21 @@ ACTIONS: tuple[Action, ...] = (
         "image.chooser", "Choose image in file…", (), lambda window: window.ask_image(),
         "Show another HDU or dataset of the open file", "Scan", "", _has_mosaic,
     ),
-    *(_grade_action(place) for place in range(len(GRADES))),
-    *(_kind_action(key, name) for key, name in KINDS),
     Action(
         "grade.clear", "Take the grade back", ("U", "Backspace"), lambda window: window.session.grade(None),
-        "Take the grade of the selected candidate back", "Grade", "", _can_grade,
+        "Take the grade of the selected candidate back", "Grade", "", can_grade, separator=True,
     ),
     Action(
         "grade.note", "Write a note", ("N",), lambda window: window.focus_note(),
-        "Write a note to the selected candidate; Enter keeps it", "Grade", "note", _can_grade,
+        "Write a note to the selected candidate; Enter keeps it", "Grade", "note", can_grade,
     ),
     Action(
         "grade.flag", "Flag", ("Shift+F",), lambda window: window.session.toggle_flag(),
-        "Flag the selected candidate for others to see, or take the flag down", "Grade", "", _can_grade,
+        "Flag the selected candidate for others to see, or take the flag down", "Grade", "", can_grade,
     ),
     Action(
         "grade.come_back", "Come back to it", ("Shift+B",), lambda window: window.session.toggle_come_back(),
-        "Keep the selected candidate in the queue of those to come back to", "Grade", "", _can_grade,
+        "Keep the selected candidate in the queue of those to come back to", "Grade", "", can_grade,
     ),
     Action(
         "grade.blind", "Blind", ("Ctrl+Shift+B",), lambda window: window.session.set_blind(not window.session.blind),
@@ -266,6 +193,10 @@ ACTIONS: tuple[Action, ...] = (
         "grade.report", "How graders do…", (), lambda window: window.show_graders(),
         "Completeness, false positives and self-consistency of each grader on the calibration stamps", "Grade", "",
         _has_project,
+    ),
+    Action(
+        "grade.scheme", "Scheme…", (), lambda window: window.ask_scheme(),
+        "Choose grades and kinds, what they are called, and their keys", "Grade", "", _can_write,
     ),
     Action(
         "go.next", "Next candidate", ("Right", "Space"), lambda window: window.session.step_selection(1),
@@ -417,3 +348,5 @@ ACTIONS: tuple[Action, ...] = (
     ),
 )  # fmt: skip
 MENUS = ("File", "Edit", "Scan", "Grade", "Kind", "Stamp", "Mosaic", "View", "Help")
+TAKEN = {key: action.text.rstrip("…") for action in ACTIONS for key in action.keys}
+"""Keys that the grades and kinds of a scheme cannot have, and what they do."""

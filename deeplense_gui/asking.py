@@ -9,12 +9,14 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMainWindow
 
+from deeplense_gui.actions import TAKEN
 from deeplense_gui.dialogs.about import AboutDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
+from deeplense_gui.dialogs.scheme import SchemeDialog
 from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
 from deeplense_gui.panels.start import is_project
 from deeplense_gui.session import PROJECT_SUFFIX, TELLING, Session
@@ -162,6 +164,13 @@ class Asking(QMainWindow):
         """Show how each grader does on the calibration stamps."""
         self._open(GradersDialog(self.session.grader_reports(), self))
 
+    def ask_scheme(self) -> None:
+        """Ask for grades and kinds, and their keys."""
+        session = self.session
+        dialog = SchemeDialog(session.scheme(), session.ready_schemes(), TAKEN, session.names_in_use(), self)
+        dialog.accepted.connect(lambda: session.set_scheme(dialog.scheme()))
+        self._open(dialog)
+
     def ask_limits(self) -> None:
         """Ask for limits of the columns of numbers."""
         session = self.session
@@ -183,7 +192,7 @@ class Asking(QMainWindow):
 
     def show_shortcuts(self) -> None:
         """Show all commands and their keys."""
-        self._open(ShortcutsDialog(self))
+        self._open(ShortcutsDialog(self.commands, self))
 
     def show_about(self) -> None:
         """Show version, licence and model."""

@@ -125,7 +125,8 @@ class CandidateList:
         """The list in its groups."""
         filters, everything = self.filters, self.query(self.filters)
         if filters.group == "grade":
-            grades = sorted(self.counts(), key=lambda grade: (grade is None, grade or ""))
+            ranks = {level.name: rank for rank, level in enumerate(self.project.scheme().grades)}
+            grades = sorted(self.counts(), key=lambda grade: (grade is None, ranks.get(grade, len(ranks)), grade or ""))
             wanted = [grade for grade in grades if filters.grades is None or grade in filters.grades]
             return [
                 ("No grade yet" if grade is None else f"Grade {grade}", self.query(replace(filters, grades={grade})))
@@ -218,3 +219,8 @@ def row_of(ids: Ids, identity: int | None) -> int | None:
     """The place of a candidate in a list of ids, None where it is not there."""
     found = np.flatnonzero(ids == identity) if identity is not None else ()
     return int(found[0]) if len(found) else None
+
+
+def counted(grade: str, count: int) -> str:
+    """A grade and how many have it; a colon keeps two numbers apart."""
+    return f"{grade}{':' if grade[-1:].isdigit() else ''} {count:,}"

@@ -1,4 +1,4 @@
-"""Docks and menus: every command comes from ``ACTIONS``, every panel from ``PANELS``."""
+"""Docks and menus: every command comes from ``ACTIONS`` or the project's scheme, every panel from ``PANELS``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from PySide6.QtWidgets import (
 )
 
 from deeplense_gui import style
-from deeplense_gui.actions import ACTIONS, MENUS, Action
+from deeplense_gui.actions import ACTIONS, MENUS, TAKEN
 from deeplense_gui.asking import Asking
 from deeplense_gui.dialogs.error import ErrorDialog
 from deeplense_gui.dialogs.notices import NoticeBar
+from deeplense_gui.grading_actions import Action, grading_actions
 from deeplense_gui.panels import PANELS
 from deeplense_gui.panels.jobs import JobStatus
 from deeplense_gui.panels.start import StartPage
@@ -56,6 +57,7 @@ class MainWindow(Asking):
         self.actions_by_id: dict[str, QAction] = {}
         self.panels: dict[str, QWidget] = {}
         self.docks: dict[str, QDockWidget] = {}
+        self.grading: tuple[Action, ...] = ()  # what the scheme of the project makes
         self._working = False
         self._list_height = 0
         self.setObjectName("main")
@@ -75,8 +77,6 @@ class MainWindow(Asking):
         self._restore_geometry()
         self._show_state()
         QApplication.instance().installEventFilter(self)
-
-    # building -----------------------------------------------------------------------------------------------------
 
     def _make_panels(self) -> None:
         centre = QWidget()
@@ -137,7 +137,7 @@ class MainWindow(Asking):
         bar = QToolBar("Toolbar", objectName="toolbar")
         bar.setMovable(False)
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        menus = {title: self.menuBar().addMenu(title) for title in MENUS}
+        menus = self._menus = {title: self.menuBar().addMenu(title) for title in MENUS}
         previous = ""
         for action in ACTIONS:
             made = self._make_action(action)
@@ -159,6 +159,28 @@ class MainWindow(Asking):
             menus["View"].addAction(dock.toggleViewAction())
         self.toolbar = bar
         self.addToolBar(bar)
+        self._follow_scheme()
+
+    @property
+    def commands(self) -> tuple[Action, ...]:
+        """All there are now: those of the table, and one for each grade and kind of the project."""
+        return (*ACTIONS, *self.grading)
+
+    def _follow_scheme(self) -> None:
+        """Give menus and keys the grades and kinds of the project."""
+        wanted = grading_actions(self.session.scheme(), TAKEN)
+        if [(one.id, one.text, one.keys) for one in wanted] == [(one.id, one.text, one.keys) for one in self.grading]:
+            return
+        for action in self.grading:
+            made = self.actions_by_id.pop(action.id)
+            made.setShortcuts([])
+            self._menus[action.menu].removeAction(made)
+            made.deleteLater()
+        self.grading = wanted
+        first = self._menus["Grade"].actions()[0]
+        for action in wanted:
+            made = self._make_action(action)
+            self._menus[action.menu].insertAction(first if action.menu == "Grade" else None, made)
 
     def _make_action(self, action: Action) -> QAction:
         made = QAction(action.text, self, objectName=action.id)
@@ -185,6 +207,7 @@ class MainWindow(Asking):
         session.image_wanted.connect(self.ask_image)
         for signal in (session.changed, session.selected, session.filtered, session.scanning):
             signal.connect(lambda _=None: self._enable())
+        session.scheme_changed.connect(self._follow_scheme)
         for signal in (session.mosaic_opened, session.project_opened):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
@@ -192,12 +215,10 @@ class MainWindow(Asking):
         session.blinded.connect(self.blind_badge.setVisible)
         session.blinded.connect(lambda _: self._enable())
 
-    # state --------------------------------------------------------------------------------------------------------
-
     def _enable(self) -> None:
         """Enable the commands that apply now."""
         session = self.session
-        for action in ACTIONS:
+        for action in self.commands:
             self.actions_by_id[action.id].setEnabled(action.enabled(session))
         for name, word, text in zip(("edit.undo", "edit.redo"), ("Undo", "Redo"), session.history(), strict=True):
             self.actions_by_id[name].setText(f"{word} {text}" if text else word)
@@ -262,7 +283,7 @@ class MainWindow(Asking):
 
     def _apply_theme(self) -> None:
         style.apply(QApplication.instance(), self.session.preferences.theme)
-        for action in ACTIONS:
+        for action in self.commands:
             if action.icon:
                 self.actions_by_id[action.id].setIcon(style.icon(action.icon))
         style.renew_icons(self)
@@ -328,8 +349,6 @@ class MainWindow(Asking):
             action.triggered.connect(lambda _=False, paths=paths: self.open_files(paths))
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)
-
-    # events -------------------------------------------------------------------------------------------------------
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button.

@@ -6,6 +6,7 @@ Widgets that paint themselves take their colours from ``theme()``, never from li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
@@ -23,6 +24,8 @@ FIXED_FAMILIES = ("JetBrains Mono", "SF Mono", "Cascadia Mono", "Consolas", "Dej
 # Told apart by people with red-green blindness too: they differ in lightness as well as in hue.
 GRADE_COLOURS = {"A": "#4ade80", "B": "#facc15", "C": "#fb923c", "X": "#a1a8b3"}
 UNGRADED_COLOUR = "#5bb8ff"
+_BEST_TO_WORST = tuple(GRADE_COLOURS[grade] for grade in "ABC")
+_grades: dict[str, str] = dict(GRADE_COLOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +174,37 @@ def style_sheet(colours: Theme) -> str:
     )
 
 
+def set_grades(levels: Sequence[tuple[str, bool | None]]) -> None:
+    """Give each grade a colour: best first, with whether it calls a lens; none for the four letters.
+
+    Green over yellow to orange by rank, greys for those that say it is no lens.
+    """
+    _grades.clear()
+    lenses = [name for name, lens in levels if lens is not False]
+    for rank, name in enumerate(lenses):
+        _grades[name] = _between(rank / max(len(lenses) - 1, 1))
+    for rank, name in enumerate(name for name, lens in levels if lens is False):
+        _grades[name] = QColor(GRADE_COLOURS["X"]).darker(100 + 30 * rank).name()
+    _grades.update({name: colour for name, colour in GRADE_COLOURS.items() if not levels})
+
+
+def _between(place: float) -> str:
+    """The colour at a place of 0 (best) to 1 on the way from the best to the worst."""
+    step = min(int(place * (len(_BEST_TO_WORST) - 1)), len(_BEST_TO_WORST) - 2)
+    share = place * (len(_BEST_TO_WORST) - 1) - step
+    ends = (QColor(colour).getRgb()[:3] for colour in _BEST_TO_WORST[step : step + 2])
+    return QColor(*(round((1 - share) * a + share * b) for a, b in zip(*ends, strict=True))).name()
+
+
+def grade_colours() -> dict[str, str]:
+    """The colours of the grades of the project, best first."""
+    return dict(_grades)
+
+
 def grade_colour(grade: str | None) -> QColor:
-    """The colour of a grade (of its first letter, for subclasses); that of the ungraded for None."""
-    return QColor(GRADE_COLOURS.get((grade or "")[:1].upper(), UNGRADED_COLOUR))
+    """The colour of a grade (of its first letter, if it is no grade itself); that of the ungraded for others."""
+    name = grade or ""
+    return QColor(_grades.get(name) or _grades.get(name[:1].upper()) or UNGRADED_COLOUR)
 
 
 def grade_ink(grade: str | None) -> QColor:

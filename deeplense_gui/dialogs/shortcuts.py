@@ -9,7 +9,8 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from deeplense_gui import style
-from deeplense_gui.actions import ACTIONS, MENUS
+from deeplense_gui.actions import MENUS
+from deeplense_gui.grading_actions import Action
 
 POINTER = (
     ("Wheel", "Zoom the mosaic at the cursor, or the stamp"),
@@ -30,12 +31,12 @@ Group = tuple[str, list[tuple[str, str]]]
 class ShortcutsDialog(QDialog):
     """Commands in columns, by menu, each with its keys."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, commands: Sequence[Action], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keyboard shortcuts")
         columns = QHBoxLayout()
         columns.setSpacing(28)
-        for groups in _spread(_groups()):
+        for groups in _spread(_groups(commands)):
             column = QVBoxLayout()
             for title, rows in groups:
                 column.addWidget(_group(title, rows))
@@ -49,10 +50,10 @@ class ShortcutsDialog(QDialog):
         outer.addWidget(buttons)
 
 
-def _groups() -> list[Group]:
+def _groups(commands: Sequence[Action]) -> list[Group]:
     """Commands with keys by menu, and what the mouse does."""
     found = [
-        (menu, [(native(action.keys), action.text) for action in ACTIONS if action.menu == menu and action.keys])
+        (menu, [(native(action.keys), action.text) for action in commands if action.menu == menu and action.keys])
         for menu in MENUS
     ]
     found.insert(len(found) - 1, ("Mouse", list(POINTER)))

@@ -7,6 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
+from deeplense_gui.filters import counted
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.grade_buttons import GradeButtons
 from deeplense_gui.widgets.queue_bar import QueueBar
@@ -150,8 +151,7 @@ class VettingPanel(QWidget):
         left = counts.get(None, 0)
         self.progress.setMaximum(max(total, 1))
         self.progress.setValue(total - left)
-        names = [] if scheme is None else [level.name for level in scheme.grades]
-        each = "   ".join(f"{name} {counts[name]:,}" for name in names if counts.get(name))
+        each = "   ".join(counted(name, counts[name]) for name in session.grade_names() if counts.get(name))
         self.counts.setText(f"{total - left:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
         pace = session.pace()
         self.pace.setText("" if pace is None else f"{pace:,.0f} an hour · {span(3600 * left / pace)} left")

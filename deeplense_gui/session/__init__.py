@@ -16,6 +16,7 @@ from deeplense_gui.session.looking import LookingVerbs
 from deeplense_gui.session.mosaics import MosaicVerbs
 from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
+from deeplense_gui.session.schemes import SchemeVerbs
 from deeplense_gui.session.stamps import StampVerbs
 from deeplense_gui.session.teams import TeamVerbs
 from deeplense_gui.session.viewing import ViewVerbs
@@ -28,6 +29,7 @@ class Session(
     StampVerbs,
     MosaicVerbs,
     ProjectVerbs,
+    SchemeVerbs,
     ScanVerbs,
     ChoosingVerbs,
     GradingVerbs,

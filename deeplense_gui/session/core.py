@@ -37,12 +37,13 @@ class Core(QObject):
     """One window's work: a project, its mosaics, one selection; the verbs stand in the modules beside this one.
 
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
-    new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)`` for
-    the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
+    new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)``
+    for the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
     Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``blinded(bool)``;
-    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
-    ``Choice``; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
-    ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file.
+    ``scheme_changed`` when grades and kinds are others; ``scanning(bool)``; ``message(text, level, choices)`` with
+    level "info", "warning" or "error" and a tuple of ``Choice``; ``crashed(title, traceback)``; ``locate(id,
+    path)`` when the user wants to find a missing mosaic and ``scale_wanted`` when they want to type a pixel scale;
+    ``image_wanted`` when they want another image of the file.
     """
 
     changed = Signal(object)
@@ -60,6 +61,7 @@ class Core(QObject):
     message = Signal(str, str, object)
     crashed = Signal(str, str)
     locate = Signal(str, str)
+    scheme_changed = Signal()
     scale_wanted = Signal()
     image_wanted = Signal()
 

@@ -22,16 +22,6 @@ class GradingVerbs(Core):
         """Whether a candidate is selected in a project that can be written to."""
         return self.selection is not None and not self.read_only
 
-    def scheme(self) -> Any:
-        """The grades and subclasses of the project, None without one."""
-        return None if self.project is None else self.project.scheme()
-
-    def grade_level(self, place: int) -> None:
-        """Give the grade that stands at a place of the scheme, the best at 0."""
-        scheme = self.scheme()
-        if scheme is not None and place < len(scheme.grades):
-            self.grade(scheme.grades[place].name)
-
     def grade(self, letter: str | None) -> None:
         """Grade the selected candidate and all marked with it, then go to the next ungraded one.
 
@@ -72,13 +62,6 @@ class GradingVerbs(Core):
         if candidate is not None:
             named = "" if candidate.subclass == subclass else subclass
             self._state(lambda ids: self.project.classify(ids, named, **self._said(timed=True)))
-
-    def classify_by_key(self, key: str) -> None:
-        """Name the kind that lies on a key of the scheme."""
-        scheme = self.scheme()
-        found = None if scheme is None else next((one for one in scheme.subclasses if one.key == key), None)
-        if found is not None:
-            self.classify(found.name)
 
     def toggle_flag(self) -> None:
         """Flag the selected candidates for others to see, or take the flag down."""

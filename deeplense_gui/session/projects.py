@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deeplense_gui.jobs import Reason
-from deeplense_gui.session.core import EVERYTHING, PROJECT_SUFFIX, Choice, Core
+from deeplense_gui.session.core import EVERYTHING, PROJECT_SUFFIX, Choice
+from deeplense_gui.session.schemes import SchemeVerbs
 from engine.errors import EngineError
 from engine.types import Changes, Mosaic
 
 
-class ProjectVerbs(Core):
+class ProjectVerbs(SchemeVerbs):
     """Make, open, copy and close projects."""
 
     def _automatic_project(self, mosaic: Mosaic) -> Path:
@@ -81,6 +82,7 @@ class ProjectVerbs(Core):
             return False
         self.close_project()
         self.listing.use(project)
+        self._announce_scheme()
         self._use_blind(bool(project.setting("blind")))
         if self.blind:
             self.listing.filters = self._unbiased(self.filters)
@@ -103,6 +105,7 @@ class ProjectVerbs(Core):
         if written != self._written:
             self._written = written
             self.listing.forget()
+            self._announce_scheme()
             self.changed.emit(Changes("Another window", (), EVERYTHING))
             self.filtered.emit()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
 
-from deeplense_gui.session import GRADES, Session
+from deeplense_gui.filters import counted
+from deeplense_gui.session import Session
 
 TYPING_MS = 200
-CHIPS: tuple[tuple[str | None, str], ...] = (*((letter, letter) for letter in GRADES), (None, "Ungraded"))
 
 
 class FilterBar(QWidget):
@@ -21,15 +21,9 @@ class FilterBar(QWidget):
         row.setContentsMargins(6, 4, 6, 4)
         row.setSpacing(4)
         self.chips: dict[str | None, QToolButton] = {}
-        for grade, text in CHIPS:
-            chip = QToolButton(text=text, checkable=True, objectName=f"chip-{text}")
-            chip.setProperty("role", "chip")
-            chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            chip.setAccessibleName(f"Show {text}")
-            chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
-            chip.clicked.connect(self._on_chip)
-            self.chips[grade] = chip
-            row.addWidget(chip)
+        self._chips = QHBoxLayout()
+        self._chips.setSpacing(4)
+        row.addLayout(self._chips)
         row.addSpacing(10)
         self.score_label = QLabel("Score ≥ 0.00")
         self.score_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("Score ≥ 0.00") + 8)
@@ -54,7 +48,27 @@ class FilterBar(QWidget):
         self.count = QLabel()
         self.count.setProperty("role", "muted")
         row.addWidget(self.count)
+        self._make_chips()
         session.filtered.connect(self.show_state)
+
+    def _make_chips(self) -> None:
+        """One chip a grade that there is or that candidates have, and one for those without."""
+        grades = (*self._session.grade_names(), None)
+        if grades == tuple(self.chips):
+            return
+        for chip in self.chips.values():
+            self._chips.removeWidget(chip)
+            chip.deleteLater()
+        self.chips.clear()
+        for grade in grades:
+            chip = QToolButton(text=grade or "Ungraded", checkable=True, objectName=f"chip-{grade or 'Ungraded'}")
+            chip.setProperty("role", "chip")
+            chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            chip.setAccessibleName(f"Show {grade or 'ungraded'}")
+            chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
+            chip.clicked.connect(self._on_chip)
+            self.chips[grade] = chip
+            self._chips.addWidget(chip)
 
     def _on_chip(self) -> None:
         chosen = frozenset(grade for grade, chip in self.chips.items() if chip.isChecked())
@@ -66,6 +80,7 @@ class FilterBar(QWidget):
 
     def show_state(self) -> None:
         """Show the session's filters and counts."""
+        self._make_chips()
         filters = self._session.filters
         for grade, chip in self.chips.items():
             chip.setChecked(filters.grades is not None and grade in filters.grades)
@@ -74,7 +89,7 @@ class FilterBar(QWidget):
             self.text.setText(filters.text)
             self._typing.stop()
         counts = self._session.counts()
-        for grade, text in CHIPS:
-            self.chips[grade].setText(f"{text} {counts.get(grade, 0):,}")
+        for grade, chip in self.chips.items():
+            chip.setText(counted(grade or "Ungraded", counts.get(grade, 0)))
         total, shown = sum(counts.values()), len(self._session.ids())
         self.count.setText(f"{total:,} candidates" if shown == total else f"{shown:,} of {total:,} candidates")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
-from deeplense_gui.style import GRADE_COLOURS, UNGRADED_COLOUR
+from deeplense_gui.style import UNGRADED_COLOUR, grade_colours
 from deeplense_gui.widgets.colours import Packed, to_overlay
 from engine.types import Positions
 
@@ -18,10 +18,8 @@ MOST_DRAWN = 3000
 CROWDED = 400
 """How many circles in view hide the pixels rather than point to them."""
 
-_LETTERS = (None, *GRADE_COLOURS)
 _FAINT = QColor(UNGRADED_COLOUR)
 _FAINT.setAlpha(80)
-_SHADES = (_FAINT, *(QColor(name) for name in (UNGRADED_COLOUR, *GRADE_COLOURS.values())))
 UNLIKELY = 0.1
 """Score below which a candidate without a grade has a faint circle: most of a field's sources, and hardly a lens."""
 
@@ -107,12 +105,13 @@ class Markers:
 
 
 def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: int) -> NDArray[np.uint8]:
-    """Grades as indices of colours: 0 is ungraded; a subclass has the colour of its letter."""
-    letters = np.array([(grade or "")[:1].upper() for grade in grades] if len(grades) else [""] * count, dtype="U1")
-    colours = np.zeros(count, np.uint8)
-    for number, letter in enumerate(_LETTERS[1:], 1):
-        colours[letters == letter] = number
-    return colours
+    """Grades as indices of colours: 0 is ungraded; what is no grade itself has the colour of its first letter."""
+    if not len(grades):
+        return np.zeros(count, np.uint8)
+    names = {name: number for number, name in enumerate(grade_colours(), 1)}
+    given, places = np.unique(np.array([grade or "" for grade in grades]), return_inverse=True)
+    numbers = [names.get(str(name)) or names.get(str(name)[:1].upper(), 0) for name in given]
+    return np.array(numbers, np.uint8)[places]
 
 
 def draw_circles(
@@ -129,7 +128,8 @@ def draw_circles(
     picture: Packed = np.zeros((height + 2 * pad) * across, np.uint32)
     at = np.rint(points).astype(np.int32)
     near = ((at > -pad // 2) & (at < np.array(size) + pad // 2)).all(axis=1)
-    for number, shade in enumerate(_SHADES):  # the graded on top of the ungraded
+    colours = (QColor(name) for name in (UNGRADED_COLOUR, *grade_colours().values()))
+    for number, shade in enumerate((_FAINT, *colours)):  # the graded on top of the ungraded
         members = at[near & (shades == number)] + pad
         if len(members):
             offsets, pixels = _stamp(shade.rgba(), radius, ratio)

@@ -19,9 +19,12 @@ from PySide6.QtWidgets import (
 )
 
 from deeplense_gui import style, work
-from deeplense_gui.actions import ACTIONS, MENUS
+from deeplense_gui.actions import ACTIONS as FIXED
+from deeplense_gui.actions import MENUS, TAKEN
+from deeplense_gui.grading_actions import grading_actions
 from engine.types import Step
 
+ACTIONS = (*FIXED, *grading_actions(None, TAKEN))
 IDS = [action.id for action in ACTIONS]
 
 

@@ -202,7 +202,7 @@ def test_a_second_window_reads_along(qtbot, vetting):
     notice.buttons[0].click()
     qtbot.waitUntil(lambda: other.session.mosaic is not None, timeout=20_000)
     assert "(read-only)" in other.windowTitle()
-    assert not other.actions_by_id["grade.a"].isEnabled()
+    assert not other.actions_by_id["level.A"].isEnabled()
     assert not other.panels["vetting"].buttons["A"].isEnabled()
     assert len(other.session.ids()) == 40
     vetting.session.grade("B")  # and follows what is said in the first
