@@ -44,7 +44,7 @@ class VettingPanel(QWidget):
         self._session = session
         self._noted: int | None = None
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 4, 8, 6)
+        column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(5)
         self.queue = QueueBar(session)
         self.queue.asked.connect(self.asked)
@@ -62,6 +62,7 @@ class VettingPanel(QWidget):
         self._later = QTimer(self, singleShot=True, interval=_GATHER_MS)
         self._later.timeout.connect(self._show_all)
         session.changed.connect(self._on_changed)
+        session.scheme_changed.connect(self._show_all)
         session.project_opened.connect(lambda _: self._show_all())
         session.blinded.connect(lambda _: self._show_all())
         self._show_all()
@@ -93,6 +94,7 @@ class VettingPanel(QWidget):
         row = QHBoxLayout()
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedHeight(6)
+        self.progress.setProperty("role", "thin")
         self.progress.setAccessibleName("Share of the candidates that are graded")
         self.counts = Elided()
         self.counts.setProperty("role", "muted")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
+from deeplense_gui.widgets.flow import Flow
+from deeplense_gui.widgets.readout import Elided
 
 
 class GradeButtons(QWidget):
@@ -38,10 +40,9 @@ class GradeButtons(QWidget):
         while (item := self._column.takeAt(0)) is not None:
             item.widget().deleteLater()
         self._column.addWidget(self._row([self._grade(level) for level in scheme.grades], 6))
-        for lens in (True, False):
-            found = [self._kind(one) for one in scheme.subclasses if one.lens is lens]
-            if found:
-                self._column.addWidget(self._row(found, 3))
+        self._column.addWidget(
+            Flow([self._kind(one) for one in sorted(scheme.subclasses, key=lambda one: not one.lens)])
+        )
         self._colour()
 
     def _row(self, widgets: list[QWidget], spacing: int) -> QWidget:
@@ -56,11 +57,15 @@ class GradeButtons(QWidget):
     def _grade(self, level: Any) -> QWidget:
         button = QPushButton(level.name, checkable=True, objectName=f"grade-{level.name}")
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setToolTip(f"Grade {level.name}: {level.text} (key {level.key}); again takes it back")
+        key = f" (key {level.key})" if level.key else ""
+        button.setToolTip(f"Grade {level.name}: {level.text}{key}; again takes it back")
         button.setAccessibleName(f"Grade {level.name}: {level.text}")
         button.clicked.connect(lambda on: self.graded.emit(level.name if on else None))
         self.buttons[level.name] = button
-        under = QLabel(level.text, alignment=Qt.AlignmentFlag.AlignCenter)
+        under = Elided()  # a long meaning must not widen the window
+        under.setText(level.text)
+        under.setToolTip(level.text)
+        under.setAlignment(Qt.AlignmentFlag.AlignCenter)
         under.setProperty("role", "muted")
         cell = QWidget()
         column = QVBoxLayout(cell)
@@ -71,13 +76,12 @@ class GradeButtons(QWidget):
         return cell
 
     def _kind(self, one: Any) -> QToolButton:
-        button = QToolButton(text=f"{one.name} {one.key}", checkable=True, objectName=f"kind-{one.name}")
-        button.setProperty("role", "kind")
+        button = QToolButton(text=f"{one.name} {one.key}".strip(), checkable=True, objectName=f"kind-{one.name}")
+        button.setProperty("role", "kind" if one.lens else "other-kind")
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setMinimumWidth(1)
-        button.setSizePolicy(button.sizePolicy().Policy.Ignored, button.sizePolicy().Policy.Fixed)
         what = "lens" if one.lens else "not a lens"
-        button.setToolTip(f"{one.name.capitalize()} ({what}): key {one.key}, before the grade; again takes it back")
+        key = f"key {one.key}, " if one.key else ""
+        button.setToolTip(f"{one.name.capitalize()} ({what}): {key}before the grade; again takes it back")
         button.setAccessibleName(f"Kind: {one.name}")
         button.clicked.connect(lambda _: self.classified.emit(one.name))
         self.kinds[one.name] = button
