@@ -104,6 +104,7 @@ class MosaicPanel(QWidget):
         session.filtered.connect(self._show_all)
         session.changed.connect(self._note_changes)
         session.selected.connect(self._select)
+        session.marks_changed.connect(self._mark)
         session.overlays_toggled.connect(canvas.set_overlays)
         session.blinded.connect(canvas.set_concealing)
         session.jobs.stepped.connect(self._note_scan)
@@ -356,6 +357,11 @@ class MosaicPanel(QWidget):
         if candidate_id is not None and self.canvas.markers.position(candidate_id) is None:
             self._take_pending()
         self.canvas.select(candidate_id)
+
+    def _mark(self) -> None:
+        """Ring what is selected together."""
+        self.canvas.circles.mark(self.session.marked)
+        self.canvas.update()
 
     def _describe(self, candidate_id: int) -> str:
         rows = self.session.rows([candidate_id])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
@@ -13,6 +15,7 @@ from deeplense_gui.widgets.view import View
 
 _MARKER_ARCSEC = 3.5
 _WITHOUT_SCALE = 14  # pixels
+_AROUND = 4  # points from a circle to the ring of a marked one
 
 
 class CircleLayer:
@@ -22,12 +25,25 @@ class CircleLayer:
         self.markers = Markers()
         self.pixel_scale = pixel_scale
         self.shown: NDArray[np.intp] = np.empty(0, np.intp)
+        self.marked: NDArray[np.int64] = np.empty(0, np.int64)
         self._in_view = 0
         self._image: tuple[object, QImage] | None = None
 
     def changed(self) -> None:
         """Draw the circles anew: markers have come, gone or changed colour."""
         self._image = None
+
+    def mark(self, ids: Collection[int]) -> None:
+        """Draw a light ring around several that are selected together."""
+        self.marked = np.sort(np.fromiter(ids, np.int64, len(ids))) if len(ids) > 1 else np.empty(0, np.int64)
+        self.changed()
+
+    def _marks(self, indices: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some that are marked."""
+        if not len(self.marked):
+            return np.empty(0, np.intp)
+        ids = self.markers.ids[indices]
+        return indices[self.marked[np.searchsorted(self.marked, ids).clip(max=len(self.marked) - 1)] == ids]
 
     def radius(self, view: View) -> float:
         """Radius of the circles, in points."""
@@ -55,10 +71,22 @@ class CircleLayer:
         margin = radius / view.zoom
         near = self.markers.inside(x0 - margin, x1 + margin, y0 - margin, y1 + margin, MOST_DRAWN + 1)
         self.shown, self._in_view = self.markers.worth_drawing(near), len(near)
-        centre, middle = np.array([view.x, view.y]), np.array([view.width / 2, view.height / 2])
-        points = ((self.markers.xy[self.shown] - centre) * (view.zoom, -view.zoom) + middle) * ratio
         size = (round(view.width * ratio), round(view.height * ratio))
-        return draw_circles(points.astype(np.float32), self.markers.shades(self.shown), size, radius * ratio, ratio)
+        places, shades = self._places(self.shown, view, ratio), self.markers.shades(self.shown)
+        image = draw_circles(places, shades, size, radius * ratio, ratio)
+        marks = self._marks(near)
+        if len(marks):
+            rings = self._places(marks, view, ratio), np.zeros(len(marks), np.uint8)
+            painter = QPainter(image)
+            painter.drawImage(0, 0, draw_circles(*rings, size, (radius + _AROUND) * ratio, ratio, (overlays.INK,)))
+            painter.end()
+        return image
+
+    def _places(self, indices: NDArray[np.intp], view: View, ratio: float) -> NDArray[np.float32]:
+        """Where some are, (n, 2) in device pixels from the top left."""
+        centre, middle = np.array([view.x, view.y]), np.array([view.width / 2, view.height / 2])
+        places = ((self.markers.xy[indices] - centre) * (view.zoom, -view.zoom) + middle) * ratio
+        return places.astype(np.float32)
 
     def at(self, point: QPointF, view: View) -> int | None:
         """The id of the candidate whose circle is nearest to a point, if it is within the circle."""

@@ -115,12 +115,18 @@ def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: in
 
 
 def draw_circles(
-    points: NDArray[np.float32], shades: NDArray[np.uint8], size: tuple[int, int], radius: float, ratio: float
+    points: NDArray[np.float32],
+    shades: NDArray[np.uint8],
+    size: tuple[int, int],
+    radius: float,
+    ratio: float,
+    colours: Sequence[QColor] = (),
 ) -> QImage:
     """All circles in one transparent picture of ``size`` (width, height) device pixels.
 
-    ``points`` is (n, 2) in device pixels from the top left, ``shades`` those of Markers, ``radius`` in device pixels,
-    ``ratio`` device pixels to a point of the screen. Circles are stamped with numpy: no call of Qt for a single one.
+    ``points`` is (n, 2) in device pixels from the top left, ``shades`` those of Markers or indices of ``colours``,
+    ``radius`` in device pixels, ``ratio`` device pixels to a point of the screen. Circles
+    are stamped with numpy: no call of Qt for a single one.
     """
     width, height = size
     pad = 2 * _half(radius, ratio) + 2  # circles that stick out need no test of each pixel
@@ -128,8 +134,8 @@ def draw_circles(
     picture: Packed = np.zeros((height + 2 * pad) * across, np.uint32)
     at = np.rint(points).astype(np.int32)
     near = ((at > -pad // 2) & (at < np.array(size) + pad // 2)).all(axis=1)
-    colours = (QColor(name) for name in (UNGRADED_COLOUR, *grade_colours().values()))
-    for number, shade in enumerate((_FAINT, *colours)):  # the graded on top of the ungraded
+    usual = (_FAINT, *(QColor(name) for name in (UNGRADED_COLOUR, *grade_colours().values())))
+    for number, shade in enumerate(colours or usual):  # the graded on top of the ungraded
         members = at[near & (shades == number)] + pad
         if len(members):
             offsets, pixels = _stamp(shade.rgba(), radius, ratio)

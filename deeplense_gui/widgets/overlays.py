@@ -12,7 +12,7 @@ from deeplense_gui import style
 from deeplense_gui.widgets.coordinates import angle, nice_length
 from engine.images.grid import Orientation
 
-_INK = QColor("#f2f5fa")
+INK = QColor("#f2f5fa")
 _RIM = QColor(0, 0, 0, 170)
 _MARGIN = 14
 _BAR = 150.0
@@ -22,7 +22,7 @@ _HALO = 2.0  # points around letters
 
 
 def draw_lines(
-    painter: QPainter, lines: list[tuple[QPointF, QPointF]], colour: QColor = _INK, width: float = 1.6
+    painter: QPainter, lines: list[tuple[QPointF, QPointF]], colour: QColor = INK, width: float = 1.6
 ) -> None:
     """Lines with a dark rim."""
     for pen_colour, pen_width in ((_RIM, width + 2.4), (colour, width)):
@@ -61,7 +61,7 @@ def _letters(text: str, points: float, bold: bool, ratio: float) -> QImage:
     painter = QPainter(image)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.strokePath(outline, QPen(_RIM, 3.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, _ROUND))
-    painter.fillPath(outline, _INK)
+    painter.fillPath(outline, INK)
     painter.end()
     return image
 
@@ -137,7 +137,7 @@ def draw_selection(painter: QPainter, point: QPointF, radius: float) -> None:
     """A larger ring with four ticks around the selected candidate."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
     ring = radius + 5
-    for colour, width in ((_RIM, 4.0), (_INK, 2.0)):
+    for colour, width in ((_RIM, 4.0), (INK, 2.0)):
         painter.setPen(QPen(colour, width))
         painter.drawEllipse(point, ring, ring)
     ticks = [

@@ -166,6 +166,29 @@ def test_circles_take_the_colour_of_the_grade(vetting, mosaic):
     assert sum(near(angle) for angle in np.linspace(0.2, 6.2, 24)) > 16
 
 
+def test_candidates_selected_together_have_a_light_ring(vetting, mosaic):
+    canvas, session = mosaic.canvas, vetting.session
+    canvas.fit()
+    ids = [int(identity) for identity in session.ids()[:4]]
+
+    def ringed(candidate_id: int) -> bool:
+        (row,), picture = session.rows([candidate_id]), canvas.grab().toImage()
+        centre, radius = canvas.view.point(row.x, row.y), canvas.circles.radius(canvas.view) + 4
+        at = [(centre.x() + radius * math.cos(a), centre.y() + radius * math.sin(a)) for a in np.linspace(0, 6, 24)]
+        around = [
+            max(picture.pixelColor(int(x) + dx, int(y) + dy).lightness() for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+            for x, y in at
+        ]
+        return min(around) > 200
+
+    session.select(ids[0])
+    assert not any(ringed(one) for one in ids[1:])
+    session.select(ids[0], marked=ids[:3])
+    assert [ringed(one) for one in ids] == [True, True, True, False]
+    session.select(ids[0])
+    assert not any(ringed(one) for one in ids[1:])
+
+
 def test_hidden_overlays_leave_the_pixels_alone(mosaic):
     canvas = mosaic.canvas
     with_circles = canvas.grab().toImage()
