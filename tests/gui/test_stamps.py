@@ -52,8 +52,8 @@ def test_each_stamp_is_a_candidate_by_the_name_of_its_file(opened, folder):
 
 def test_the_gallery_comes_first_and_shows_the_whole_stamps(qtbot, opened):
     gallery = opened.panels["gallery"]
+    qtbot.waitUntil(lambda: not gallery.view.visibleRegion().isEmpty(), timeout=10_000)
     qtbot.waitUntil(lambda: all(gallery._picture(row) for row in gallery.view.in_view()), timeout=10_000)
-    assert not gallery.view.visibleRegion().isEmpty()
     assert gallery.field.value() == pytest.approx(45 * 0.2, abs=0.06)
     assert opened.panels["inspector"].field.side == pytest.approx(45 * 0.2)
     assert opened.panels["inspector"].facts.details.text() == "no score yet"
