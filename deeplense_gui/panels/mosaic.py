@@ -285,7 +285,7 @@ class MosaicPanel(QWidget):
         if session.read_only or session.mosaic is None:
             return
         files = {"regions": [str(path) for path in self.canvas.regions.files], "known": self.canvas.known.source}
-        session.project.set_setting(_FILES, (session.project.setting(_FILES) or {}) | {session.mosaic.id: files})
+        session.keep(_FILES, (session.project.setting(_FILES) or {}) | {session.mosaic.id: files})
 
     def _restore_files(self) -> None:
         """Load again what was drawn over this mosaic when it was left, as far as the files are there."""

@@ -35,8 +35,7 @@ class BlindVerbs(Core):
         """Switch blind mode on or off; on, the list is shuffled, each grader's in an order of its own."""
         if self.project is None or on == self.blind:
             return
-        if not self.read_only:
-            self.project.set_setting("blind", on)
+        self.keep("blind", on)
         self._use_blind(on)
         if on:
             self.listing.filters = self._unbiased(self.filters)

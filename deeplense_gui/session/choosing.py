@@ -66,7 +66,7 @@ class ChoosingVerbs(Core):
         """Save filter and order by a name, with the project."""
         if not self.read_only and name.strip():
             saved = self.project.setting("saved_filters") or {}
-            self.project.set_setting("saved_filters", saved | {name.strip(): self.filters.stored()})
+            self.keep("saved_filters", saved | {name.strip(): self.filters.stored()})
 
     def use_filters(self, name: str) -> None:
         """Take up filter and order that were saved by a name."""

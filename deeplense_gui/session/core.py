@@ -140,6 +140,17 @@ class Core(QObject):
             self._announce(changes)
         return changes
 
+    def keep(self, key: str, value: Any) -> bool:
+        """Keep a value with the project; an error is said, and is no reason to stop what one is doing."""
+        if self.read_only:
+            return False
+        try:
+            self.project.set_setting(key, value)
+        except EngineError as error:
+            self.say(str(error), "error")
+            return False
+        return True
+
     def _announce(self, changes: Changes) -> None:
         self.listing.forget(changes.kinds)
         self.changed.emit(changes)
@@ -148,7 +159,8 @@ class Core(QObject):
         if job is self.scan_job and self._run is not None:
             if step.items:
                 run = self._run
-                self._write(lambda: self.project.add(run, step.items))
+                if self._write(lambda: self.project.add(run, step.items)) is None:
+                    self.jobs.cancel(job)  # what cannot be kept need not be looked for
                 if self.selection is None and len(self.ids()):
                     self.select(int(self.ids()[0]))
         elif job.id in self._results:

@@ -44,8 +44,7 @@ class ProjectVerbs(SchemeVerbs):
         def reader() -> None:
             self.open_project(path, read_only=True)
 
-        offers = () if read_only or not path.is_file() else (Choice("Open read-only", reader),)
-        return self._use_project(lambda: Project.open(path, read_only=read_only), offers)
+        return self._use_project(lambda: Project.open(path, read_only=read_only), Choice("Open read-only", reader))
 
     def save_project_as(self, path: Path | str) -> bool:
         """Copy the project to another file and go on there."""
@@ -74,11 +73,12 @@ class ProjectVerbs(SchemeVerbs):
         self.select(None)
         self.project_opened.emit(None)
 
-    def _use_project(self, opener: Callable[[], Any], offers: Sequence[Choice] = ()) -> bool:
+    def _use_project(self, opener: Callable[[], Any], reader: Choice | None = None) -> bool:
         try:
             project = opener()
         except (EngineError, OSError) as error:
-            self.say(str(error), "error", offers)
+            advised = reader is not None and "read-only" in str(error)  # not where that would not open it either
+            self.say(str(error), "error", (reader,) if advised else ())
             return False
         self.close_project()
         self.listing.use(project)
@@ -91,6 +91,11 @@ class ProjectVerbs(SchemeVerbs):
         self.blinded.emit(self.blind)
         self.filtered.emit()
         if project.read_only:
+            self.say(
+                f"{Path(project.path).name} is open to read: what others write appears here, grades cannot be given. "
+                "File > Save project as makes a copy that you can grade in.",
+                "warning",
+            )
             self._written = _stamp(Path(project.path))
             self._following.start()
         self._reopen_mosaics()
@@ -133,7 +138,7 @@ class ProjectVerbs(SchemeVerbs):
     def _remember_options(self, mosaic: Mosaic) -> None:
         """Keep how a mosaic was opened with the project."""
         options = self.project.setting("open_options") or {}
-        self.project.set_setting("open_options", options | {mosaic.id: self._options[mosaic.id]})
+        self.keep("open_options", options | {mosaic.id: self._options[mosaic.id]})
 
     def relocate(self, mosaic_id: str, paths: Sequence[Path | str]) -> None:
         """Open a mosaic that was moved from where it is now, as the one the project knows."""
@@ -156,9 +161,8 @@ class ProjectVerbs(SchemeVerbs):
 
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""
-        if not self.read_only:
-            self.project.set_setting("selection", self.selection)
-            self.project.set_setting("filters", self.filters.stored())
+        if self.keep("selection", self.selection):
+            self.keep("filters", self.filters.stored())
 
 
 def _stem(path: Path) -> str:
