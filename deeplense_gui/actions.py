@@ -331,6 +331,10 @@ ACTIONS: tuple[Action, ...] = (
         "Give the table or the gallery the place of the mosaic too, or give it back", "View", "", _has_project,
     ),
     Action(
+        "view.statistics", "Statistics", ("Ctrl+Shift+H",), lambda window: window.show_statistics(),
+        "Plot grades against score, grades an hour and counts of kinds, while you grade", "View", "", _has_project,
+    ),
+    Action(
         "view.full_screen", "Full screen", ("F11",), lambda window: window.toggle_full_screen(),
         "Give the whole screen to the window", "View",
     ),

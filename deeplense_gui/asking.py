@@ -171,6 +171,14 @@ class Asking(QMainWindow):
         dialog.accepted.connect(lambda: session.set_scheme(dialog.scheme()))
         self._open(dialog)
 
+    def show_statistics(self) -> None:
+        """Show plots of what was graded, beside the window."""
+        from deeplense_gui.dialogs.statistics import StatisticsDialog  # its plots take a while to load
+
+        dialog = StatisticsDialog(self.session, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
     def ask_limits(self) -> None:
         """Ask for limits of the columns of numbers."""
         session = self.session

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from deeplense_gui import style
 from deeplense_gui.session.core import EVERYTHING, Core
 from engine.errors import EngineError
+from engine.types import Candidate
 
 
 class SchemeVerbs(Core):
@@ -28,6 +29,19 @@ class SchemeVerbs(Core):
         scheme = self.scheme()
         names = [] if scheme is None else [level.name for level in scheme.grades]
         return names + sorted(grade for grade in self.listing.counts() if grade is not None and grade not in names)
+
+    def graded(self, ids: Collection[int] | None = None) -> list[Candidate]:
+        """Of some candidates, or all, those that have a grade or a kind; in blind mode only what one said oneself."""
+        if self.project is None:
+            return []
+        eyes = self.preferences.grader if self.blind else None
+        if ids is None:
+            given = [grade for grade in self.project.counts(seen_by=eyes) if grade is not None]
+            kinds = [kind.name for kind in self.scheme().subclasses]
+            found = (self.project.ids(grades=given, seen_by=eyes), self.project.ids(subclasses=kinds, seen_by=eyes))
+            ids = {int(identity) for part in found for identity in part}
+        rows = self.project.rows(sorted(ids), seen_by=eyes)
+        return [row for row in rows if not row.kind and (row.grade or row.subclass)]
 
     def names_in_use(self) -> tuple[dict[str, int], dict[str, int]]:
         """How many candidates somebody has given each grade, and each kind."""
