@@ -123,7 +123,7 @@ def run_headless(
     written += [folder / "summary.json", place]
     if window:
         yield Step(2, 3, note="Taking a picture of the window")
-        written.append(take_screenshot(folder / "screenshot.png"))
+        written.append(take_screenshot(folder / "screenshot.png", place))
     yield Step(3, 3)
     return written
 
@@ -175,14 +175,17 @@ def judge(rows: Sequence[Candidate], truth: Sequence[dict[str, float]], mosaic: 
     }
 
 
-def take_screenshot(path: Path) -> Path:
-    """A picture of the window with the demo, drawn without a display by a process of its own.
+def take_screenshot(path: Path, project: Path) -> Path:
+    """A picture of the window with the demo in a project, drawn without a display by a process of its own.
+
+    A project that holds a scan of the field is shown as it is; else the window scans first.
 
     Raises
     ------
     EngineError : the window could not be drawn
     """
-    command = [sys.executable, "-m", "deeplense_gui", "--demo", "--screenshot", str(path)]
+    command = [sys.executable, "-m", "deeplense_gui", "--demo", "--project", str(project)]
+    command += ["--screenshot", str(path)]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     path.unlink(missing_ok=True)
     try:
