@@ -80,6 +80,7 @@ class Core(QObject):
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None
         self._run: int | None = None
+        self._unkept: set[int] = set()  # scans whose finds the project could not take
         self._options: dict[str, dict[str, Any]] = {}
         self._endings: dict[int, Callable[[Any], None]] = {}
         self._scan_next = False
@@ -160,6 +161,7 @@ class Core(QObject):
             if step.items:
                 run = self._run
                 if self._write(lambda: self.project.add(run, step.items)) is None:
+                    self._unkept.add(job.id)
                     self.jobs.cancel(job)  # what cannot be kept need not be looked for
                 if self.selection is None and len(self.ids()):
                     self.select(int(self.ids()[0]))
@@ -171,6 +173,8 @@ class Core(QObject):
         self._results.pop(job.id, None)
         ending = self._endings.pop(job.id, None)
         if job is self.scan_job:
+            if job.id in self._unkept and reason is Reason.DONE:  # done before it could be cancelled: no whole scan
+                reason = Reason.CANCELLED
             self._end_scan(reason.value)
             if reason is Reason.DONE:
                 self._finish_scan()
