@@ -6,20 +6,18 @@ Any timm architecture works by its name; ``resnet18@3x224`` repeats channels and
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-import engine.models.narrow  # noqa: F401  # makes its networks known to timm
 from engine.errors import ModelError
+from engine.models.backbone import backbone_for, seen_by
 from engine.models.fitting import Fitting, split_architecture
+from engine.models.reconstruction import Reconstruction
 
 
 class Network(nn.Module):
@@ -103,7 +101,8 @@ def build_network(
     size: int = 64,
     drop_rate: float = 0.0,
     pretrained: Path | str | None = None,
-) -> Network | Committee:
+    one_class: bool = False,
+) -> Network | Committee | Reconstruction:
     """Make a network that takes (n, scale, channel, size, size) and gives (n, outputs) logits.
 
     Parameters
@@ -115,12 +114,18 @@ def build_network(
     size : stamp side in pixels, for the architectures built for one size (transformers)
     drop_rate : dropout before the head
     pretrained : a local timm checkpoint of the architecture, adapted to ``in_channels``; nothing is downloaded
+    one_class : draw stamps of one class again (engine.models.reconstruction); the one output is the surprise
 
     Raises
     ------
     ModelError
         Unknown architecture, one that does not work at this size, or a checkpoint that does not fit it.
     """
+    if one_class:
+        if "+" in architecture or "@" in architecture:
+            raise ModelError(f"a model of one class is built on one network as it is, not {architecture}: name one")
+        backbone = backbone_for(architecture, in_channels=in_channels, size=size, pretrained=pretrained)
+        return Reconstruction(backbone, size=size, channels=in_channels).to(memory_format=torch.channels_last)
     members = []
     for text in architecture.split("+"):
         name, fitting = split_architecture(text)
@@ -145,77 +150,11 @@ def outputs_for(classes: int) -> int:
     return 1 if classes == 2 else classes
 
 
-def backbone_for(name: str, *, in_channels: int, size: int, pretrained: Path | str | None) -> nn.Module:
-    """timm's network of that name without its head, its first layer for ``in_channels``, its weights perhaps given.
-
-    Raises
-    ------
-    ModelError
-        Unknown architecture, one that cannot be built for this size, or a checkpoint that does not fit it.
-    """
-    if not timm.is_model(name):
-        raise unknown_architecture(name)
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": in_channels}
-    if pretrained is not None:
-        if not Path(pretrained).is_file():
-            raise ModelError(f"the checkpoint {pretrained} does not exist: give the path of a local timm checkpoint")
-        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(pretrained)}}
-    try:
-        backbone = _create(name, options, size)
-        if getattr(backbone, "global_pool", None) == "token":
-            # A class token hides from Grad-CAM what the patches said, and is no better under a fresh head.
-            backbone = _create(name, options | {"global_pool": "avg"}, size)
-    except (RuntimeError, AssertionError, ValueError, KeyError, SafetensorError) as error:
-        cause = f"with the checkpoint {pretrained} " if pretrained is not None else ""
-        message = f"{name} cannot be built {cause}for {size} px ({_first_line(error)})"
-        raise ModelError(f"{message}: choose another{_or_resize(name, size)}") from error
-    return backbone
-
-
-def _or_resize(name: str, size: int) -> str:
-    """How to ask for stamps resized to the input that an architecture was made for; nothing where they have it."""
-    made_for = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    if made_for is None or made_for.input_size[-1] == size:
-        return ""
-    return f", or write {name}@{made_for.input_size[-1]} to have stamps resized to what it was made for"
-
-
-def unknown_architecture(name: str) -> ModelError:
-    """What to say of a name timm does not know."""
-    matches = difflib.get_close_matches(name, timm.list_models(), 3, 0.5)
-    hint = f": did you mean {' or '.join(matches)}?" if matches else ": give a name that timm knows"
-    return ModelError(f"unknown architecture {name!r}{hint}")
-
-
-def _create(name: str, options: dict[str, Any], size: int) -> nn.Module:
-    """Create with ``img_size``, which only architectures of a fixed input size take."""
-    try:
-        backbone: nn.Module = timm.create_model(name, img_size=size, **options)
-    except TypeError as error:
-        if "img_size" not in str(error):
-            raise
-        backbone = timm.create_model(name, **options)
-    return backbone
-
-
 def _probe(backbone: Any, size: int, in_channels: int) -> tuple[str, int, int]:
     """Layout of the last features, their prefix tokens, and the width of the pooled features."""
-    training = backbone.training
-    backbone.eval()
-    try:
-        with torch.no_grad():
-            features = backbone.forward_features(torch.zeros(1, in_channels, size, size))
-            width = backbone.forward_head(features).shape[1]
-    except (RuntimeError, AssertionError, AttributeError, ValueError, TypeError) as error:
-        name = str(getattr(backbone, "pretrained_cfg", {}).get("architecture", type(backbone).__name__))
-        message = f"{name} does not work on stamps of {size} px ({_first_line(error)})"
-        raise ModelError(f"{message}: choose another architecture or a larger stamp{_or_resize(name, size)}") from error
-    backbone.train(training)
+    features, pooled = seen_by(backbone, size, in_channels)
+    width = pooled.shape[1]
     if features.ndim == 3:
         tokens = features.shape[1]
         return "NLC", int(getattr(backbone, "num_prefix_tokens", tokens - math.isqrt(tokens) ** 2)), width
     return ("NHWC" if getattr(backbone, "output_fmt", "NCHW") == "NHWC" else "NCHW"), 0, width
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

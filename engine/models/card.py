@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from engine.errors import ModelError
 from engine.types import ModelCard
@@ -105,6 +106,24 @@ def calibrated(logit: ArrayLike, calibration: Mapping[str, float]) -> NDArray[np
     prior_training = calibration.get("prior_training", 0.5)
     value = value + _logit(calibration.get("prior", prior_training)) - _logit(prior_training)
     return sigmoid(value)
+
+
+def class_probabilities(logits: ArrayLike, calibration: Mapping[str, float]) -> NDArray[np.float64]:
+    """Calibrated probability of each class (n, class) of logits (n, output), one output for two classes.
+
+    Two classes are calibrated as ``calibrated`` says, more by a temperature (Guo et al. 2017). An empty calibration
+    leaves the network's own probabilities.
+    """
+    value = np.asarray(logits, np.float64)
+    if value.shape[1] == 1:
+        second = calibrated(value[:, 0], calibration)
+        return np.stack([1 - second, second], 1)
+    return np.asarray(softmax(value / calibration.get("temperature", 1.0), 1))
+
+
+def unlikeness(surprise: ArrayLike, calibration: Mapping[str, float]) -> NDArray[np.float64]:
+    """How far a surprise lies above that of held-out examples of the class that is known, in their scatter."""
+    return np.asarray((np.asarray(surprise, np.float64) - calibration["mean"]) / calibration["scatter"])
 
 
 Targets = Mapping[str, Mapping[str, float]]

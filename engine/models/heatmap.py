@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from engine.device import autocast, pick_device
 from engine.errors import ModelError
-from engine.models.build import unknown_architecture
+from engine.models.backbone import unknown_architecture
 from engine.models.card import load_card
 from engine.models.library import model_folder
 from engine.models.local_sky import CELL, prepare_region

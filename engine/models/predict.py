@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from engine.device import autocast, batch_size, pick_device
 from engine.errors import ModelError
 from engine.models.build import Committee, build_network, outputs_for
-from engine.models.card import calibrated, denormalised, load_card, sigmoid, weights_path
+from engine.models.card import calibrated, class_probabilities, denormalised, load_card, sigmoid, weights_path
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
 from engine.models.preprocess import prepare
@@ -51,12 +51,17 @@ class Predictor:
         return torch.from_numpy(prepare(pixels, self.card.channels)).to(self.device)
 
     def _view_logits(self, pixels: FloatArray, views: int) -> NDArray[np.float64]:
-        """Logits (member * view, n, outputs), in batches that fit the memory."""
+        return self.outputs(prepare(pixels, self.card.channels), views=views)
+
+    def outputs(self, stamps: FloatArray, *, views: int = 1) -> NDArray[np.float64]:
+        """What the network gives of prepared stamps, (member * view, n, output), in batches that fit the memory.
+
+        ``stamps`` is (n, scale, channel, y, x) float32, as ``engine.models.preprocess.prepare`` makes them.
+        """
         if views not in VIEWS:
             raise ModelError(f"{views} views are not possible: choose 1, 2, 4 or 8")
-        if not len(pixels):
+        if not len(stamps):
             return np.zeros((1, 0, outputs_of(self.card)))
-        stamps = prepare(pixels, self.card.channels)
         self._batch = self._batch or batch_size(self.device, stamps[0].size)
         found, first = [], 0
         while first < len(stamps):
@@ -155,16 +160,9 @@ class Classifier(Predictor):
     def probabilities(self, cutouts: Cutouts, *, views: int = 1) -> NDArray[np.float64]:
         """Probability of each class (n, class); the rows of stamps without any data are NaN."""
         self._check(cutouts)
-        logits = self._view_logits(cutouts.pixels, views).mean(0)
-        if logits.shape[1] == 1:
-            lens = calibrated(logits[:, 0], self.card.calibration)
-            found = np.stack([1 - lens, lens], 1)
-        else:
-            logits = logits / self.card.calibration.get("temperature", 1.0)
-            raised = np.exp(logits - logits.max(1, keepdims=True))
-            found = raised / raised.sum(1, keepdims=True)
+        found = class_probabilities(self._view_logits(cutouts.pixels, views).mean(0), self.card.calibration)
         found[~has_data(cutouts.pixels)] = np.nan
-        return np.asarray(found)
+        return found
 
     def _scores(self, logits: NDArray[np.float64], seen: NDArray[np.bool_]) -> Scores:
         """Scores of logits (opinion, n), of those opinions that saw anything: ``seen`` is (n,) or (opinion, n)."""
@@ -242,8 +240,8 @@ def load_model(model: str | Path, *, device: str | None = None) -> Predictor:
     card = load_card(folder)
     if card.stride:
         raise ModelError(f"the model {card.name} is for {card.task}, not for stamps: name it with --heatmap-model")
-    kind: type[Predictor] = Regressor if card.targets else Classifier
     network = network_of(card)
+    kind: type[Predictor] = Regressor if card.targets else Classifier
     if len(card.classes) == 1:
         from engine.models.anomaly import AnomalyDetector
 
@@ -254,13 +252,14 @@ def load_model(model: str | Path, *, device: str | None = None) -> Predictor:
 
 def network_of(card: ModelCard) -> nn.Module:
     """The network of a card, its weights not yet filled in."""
-    channels = len(card.channels) * len(card.bands)
-    if len(card.classes) == 1:
-        from engine.models.anomaly import build_anomaly
-
-        return build_anomaly(card.architecture, in_channels=channels, size=card.size)
-    outputs, scales = outputs_of(card), len(card.pixel_scales)
-    return build_network(card.architecture, in_channels=channels, scales=scales, outputs=outputs, size=card.size)
+    return build_network(
+        card.architecture,
+        in_channels=len(card.channels) * len(card.bands),
+        scales=len(card.pixel_scales),
+        outputs=outputs_of(card),
+        size=card.size,
+        one_class=len(card.classes) == 1,
+    )
 
 
 def outputs_of(card: ModelCard) -> int:

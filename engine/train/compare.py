@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from engine.errors import DataError, ModelError
-from engine.models.anomaly import build_anomaly
 from engine.models.build import build_network, outputs_for
 from engine.models.card import CARD, load_card
 from engine.models.predict import load_model
@@ -217,16 +216,13 @@ def _check_recipes(request: CompareRequest, data: TrainingSet) -> None:
         for rate in _rates(request, one):
             asked = _run(request, one, rate, 0)
             check(asked)
-            channels = len(asked.channels) * len(data.bands)
-            if asked.only is not None:
-                build_anomaly(asked.architecture, in_channels=channels, size=data.size)
-                continue
             build_network(
                 asked.architecture,
-                in_channels=channels,
+                in_channels=len(asked.channels) * len(data.bands),
                 scales=len(data.pixel_scales),
                 outputs=len(asked.targets) or outputs_for(len(data.classes)),
                 size=data.size,
+                one_class=asked.only is not None,
             )
 
 

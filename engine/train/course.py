@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +18,8 @@ from torch import Tensor, nn
 
 from engine.device import half_is_fast
 from engine.errors import ModelError
+from engine.models.card import load_card
+from engine.models.predict import read_weights
 from engine.train.checkpoint import load_optimizer, load_state, save_state, save_tensors, weights
 from engine.train.data import Source
 from engine.train.request import TrainRequest, fingerprint
@@ -125,6 +129,32 @@ class Course(ABC):
             "scaler": self.scaler.state_dict(),
         }
         save_state(state, self.request.out / CHECKPOINT)
+
+
+@contextmanager
+def processor_threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch, those it has without a number; what it had before comes back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def start_from(folder: Path, network: nn.Module) -> None:
+    """Give a network the weights of a model folder.
+
+    Raises
+    ------
+    ModelError
+        Weights of another network.
+    """
+    try:
+        network.load_state_dict(read_weights(load_card(folder), folder))
+    except RuntimeError as error:
+        message = f"the weights of {folder} do not fit this network"
+        raise ModelError(f"{message}: give its architecture, channels and scales") from error
 
 
 def read_checkpoint(request: TrainRequest, data: Source) -> Any:

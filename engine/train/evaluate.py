@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.device import autocast, batch_size, pick_device, precision
+from engine.device import batch_size, pick_device, precision
 from engine.errors import DataError, ModelError
 from engine.export.atomic import atomic
 from engine.models.library import model_folder
-from engine.models.predict import VIEWS, Predictor, load_model, view
+from engine.models.predict import VIEWS, Predictor, load_model
 from engine.train.batches import prepared
-from engine.train.course import Progress
+from engine.train.course import Progress, processor_threads
 from engine.train.data import TrainingSet, open_for
 from engine.train.evaluation import REPEATS, Array, Evaluation, resample, write_scores
 from engine.train.figures import panels_for
@@ -72,6 +72,11 @@ def evaluate(request: EvaluateRequest) -> Iterator[Step]:
         A model that cannot be loaded, or settings that do not fit.
     """
     _check(request)
+    with processor_threads(request.threads):
+        yield from _evaluate(request)
+
+
+def _evaluate(request: EvaluateRequest) -> Iterator[Step]:
     yield Step(0, 1, note="Reading the labelled set")
     model = load_model(request.model, device=request.device)
     data = open_like(model.card, request.data)
@@ -208,10 +213,7 @@ def write_json(values: dict[str, Any], path: Path) -> None:
 
 
 def _forward(model: Predictor, stamps: NDArray[Any], views: int) -> Array:
-    with torch.inference_mode(), autocast(model.device):
-        batch = torch.from_numpy(np.ascontiguousarray(stamps)).to(model.device).float()
-        mean = torch.stack([model.network(view(batch, number)).double() for number in VIEWS[views]]).mean(0)
-    return np.asarray(mean.cpu(), np.float64)
+    return np.asarray(model.outputs(np.asarray(stamps, np.float32), views=views).mean(0))
 
 
 def _check(request: EvaluateRequest) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from scipy.stats import rankdata
 
 from engine.export.atomic import atomic
-from engine.models.card import calibrated, denormalised, sigmoid
+from engine.models.card import class_probabilities, denormalised, unlikeness
 from engine.train import metrics
 from engine.train.data import TrainingSet
 from engine.train.purity import SKY_PRIOR, purity_at
@@ -98,15 +97,13 @@ class Evaluation:
     @cached_property
     def probability(self) -> Array:
         """Calibrated probability of each class, (n, class)."""
-        if not self.is_binary:
-            return np.asarray(softmax(self.outputs / self.card.calibration.get("temperature", 1.0), 1))
         prior = {} if self.own_prior is None else {"prior": self.own_prior}
-        return _two(calibrated(self.outputs[:, 0], {**self.card.calibration, **prior}))
+        return class_probabilities(self.outputs, {**self.card.calibration, **prior})
 
     @cached_property
     def uncalibrated(self) -> Array:
         """The network's own probability of each class, (n, class)."""
-        return _two(sigmoid(self.outputs[:, 0])) if self.is_binary else np.asarray(softmax(self.outputs, 1))
+        return class_probabilities(self.outputs, {})
 
     @cached_property
     def values(self) -> Array:
@@ -125,8 +122,7 @@ class Evaluation:
         For one class alone, how far the surprise lies above that of held-out examples of it, in their scatter.
         """
         if self.is_anomaly:
-            mean, scatter = (self.card.calibration.get(key, other) for key, other in (("mean", 0.0), ("scatter", 1.0)))
-            return np.asarray((self.outputs[:, 0] - mean) / scatter)
+            return unlikeness(self.outputs[:, 0], self.card.calibration)
         return np.asarray(self.probability[:, 1])
 
     def interval(self, metric: str) -> tuple[float, float]:
@@ -137,7 +133,7 @@ class Evaluation:
     def measure(self, chosen: NDArray[Any] | slice = slice(None)) -> dict[str, float]:
         """Metrics of the examples that are ``chosen``."""
         if self.is_regression:
-            return _of_values(self.values[chosen], self.predicted[chosen], tuple(self.card.targets))
+            return metrics.values_metrics(self.values[chosen], self.predicted[chosen], tuple(self.card.targets))
         if self.is_anomaly:
             return _of_strangers(self.data.label[chosen], self.score[chosen], self.data.classes, self.card.classes[0])
         label, probability = self.data.label[chosen], self.probability[chosen]
@@ -157,16 +153,13 @@ def resample(
 ) -> Generator[int, None, dict[str, Array]]:
     """Metrics over resampled groups, (repeats,) each; yields 1 a repeat.
 
-    Examples of one source are drawn together (the cluster bootstrap), and the same are drawn for all models judged on
-    the same examples with the same seed, so that their differences are paired. Draws that lack a class are left out.
+    The same are drawn for all models judged on the same examples with the same seed, so that their differences are
+    paired. Draws that lack a class are left out.
     """
-    label, group = evaluation.data.label, evaluation.data.group
-    names, index = np.unique(group, return_inverse=True)
-    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
-    random, kinds = np.random.default_rng(seed), len(np.unique(label))
+    label = evaluation.data.label
+    kinds = len(np.unique(label))
     found: list[dict[str, float]] = []
-    for _ in range(repeats):
-        chosen = np.concatenate([members[place] for place in random.integers(0, len(names), len(names))])
+    for chosen in metrics.resampled(evaluation.data.group, repeats, seed):
         if evaluation.is_regression or len(np.unique(label[chosen])) == kinds:
             found.append(evaluation.measure(chosen))
         yield 1
@@ -213,10 +206,6 @@ def write_scores(evaluation: Evaluation, path: Path) -> None:
         writer.writerows([*where, *(f"{x:.7g}" for x in row)] for *where, row in zip(*places, numbers, strict=True))
 
 
-def _two(probability: Array) -> Array:
-    return np.stack([1 - probability, probability], 1)
-
-
 def _of_strangers(label: NDArray[np.int64], score: Array, classes: tuple[str, ...], known: str) -> dict[str, float]:
     """How well a score tells all other classes, and each of them, from the one that is known."""
     normal = label == classes.index(known)
@@ -229,12 +218,3 @@ def _of_strangers(label: NDArray[np.int64], score: Array, classes: tuple[str, ..
         chosen = normal | (label == k)
         found[f"auc_{name}"] = metrics.auc(label[chosen] == k, score[chosen])
     return found
-
-
-def _of_values(truth: Array, predicted: Array, targets: tuple[str, ...]) -> dict[str, float]:
-    each = [metrics.regression_metrics(truth[:, k], predicted[:, k]) for k in range(len(targets))]
-    if len(targets) == 1:
-        return each[0]
-    named = zip(targets, each, strict=True)
-    found = {"r2": float(np.mean([one["r2"] for one in each]))}
-    return found | {f"{key}_{name}": value for name, one in named for key, value in one.items()}

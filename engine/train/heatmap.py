@@ -22,7 +22,7 @@ from engine.errors import ModelError
 from engine.models.card import CARD, WEIGHTS, file_sha256, load_card, save_card
 from engine.models.heatmap import TASK, Peaks, build_heatmap, find_peaks
 from engine.models.local_sky import CHANNELS
-from engine.models.predict import read_weights, view
+from engine.models.predict import view
 from engine.train.checkpoint import save_tensors, weights
 from engine.train.course import (
     BEST,
@@ -31,13 +31,15 @@ from engine.train.course import (
     make_optimizer,
     make_scaler,
     make_scheduler,
+    processor_threads,
     read_checkpoint,
+    start_from,
     training_autocast,
 )
 from engine.train.heatmap_data import PatchSet, open_patch_set, prepare_patches, prepared_path
 from engine.train.heatmap_targets import detection_metrics, heatmap_loss, matched, targets, turned
 from engine.train.judge import data_named, versions
-from engine.train.request import TrainRequest, check, fingerprint
+from engine.train.request import TrainRequest, check, fingerprint, refuse
 from engine.types import ModelCard, Step
 
 _ONLY_FOR_STAMPS = (
@@ -78,24 +80,16 @@ def train_heatmap(request: TrainRequest) -> Iterator[Step]:
     ModelError
         Settings that do not fit, a training that diverged, or a folder that holds another training.
     """
-    defaults = {entry.name: entry.default for entry in dataclasses.fields(TrainRequest)}
-    given = [name for name in _ONLY_FOR_STAMPS if getattr(request, name) != defaults[name]]
-    if given:
-        raise ModelError(f"a dense detector is trained without {given[0].replace('_', ' ')}: leave it out")
+    refuse(request, _ONLY_FOR_STAMPS, "a dense detector")
     request = dataclasses.replace(request, task=TASK, channels=CHANNELS)
     check(request)
-    threads = torch.get_num_threads()
-    if request.threads:
-        torch.set_num_threads(request.threads)
-    try:
+    with processor_threads(request.threads):
         yield Step(0, 1, note="Reading the patches")
         data = open_patch_set(request.data)
         if (request.out / CARD).exists():
             yield Step(1, 1, (load_card(request.out),), "Already trained")
         else:
             yield from _train(request, data)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(request: TrainRequest, data: PatchSet) -> Iterator[Step]:
@@ -139,12 +133,7 @@ def _set_up(
     if data.size % network.multiple:
         raise ModelError(f"{request.architecture} needs patches of a multiple of {network.multiple} px: make them anew")
     if request.start is not None:
-        try:
-            network.load_state_dict(read_weights(load_card(request.start), request.start))
-        except RuntimeError as error:
-            raise ModelError(
-                f"the weights of {request.start} do not fit this network: give its architecture"
-            ) from error
+        start_from(request.start, network)
     device = pick_device(request.device)
     network = network.to(device)
     batches = max(1, round(len(parts["train"]) / request.batch_size))

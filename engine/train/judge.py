@@ -153,12 +153,7 @@ class RegressionCourt(Court):
         loss_of = loss_of or make_loss("MSELoss", classes=0)
         wanted = torch.from_numpy(normalised(truth, self.targets))
         found = {"loss": float(loss_of(torch.from_numpy(logits), wanted, None))}
-        each = [metrics.regression_metrics(truth[:, k], predicted[:, k]) for k in range(self.outputs)]
-        if self.outputs == 1:
-            return found | each[0]
-        named = zip(self.targets, each, strict=True)
-        found["r2"] = float(np.mean([one["r2"] for one in each]))
-        return found | {f"{key}_{name}": value for name, one in named for key, value in one.items()}
+        return found | metrics.values_metrics(truth, predicted, tuple(self.targets))
 
     def calibration(self, logits: Logits, prior: float | None) -> dict[str, float]:
         """Root mean square error of each target on the validation part."""

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,9 @@ from torch import Tensor, nn
 
 from engine.device import pick_device
 from engine.errors import ModelError
-from engine.models.anomaly import build_anomaly
 from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
-from engine.models.predict import read_weights
 from engine.models.preprocess import prepare
 from engine.train.augment import augmented, blurred
 from engine.train.batches import prepare_all, prepared_path
@@ -36,7 +34,9 @@ from engine.train.course import (
     make_optimizer,
     make_scaler,
     make_scheduler,
+    processor_threads,
     read_checkpoint,
+    start_from,
     training_autocast,
 )
 from engine.train.data import PARTS, TrainingSet, open_for
@@ -86,10 +86,7 @@ def train(request: TrainRequest) -> Iterator[Step]:
         Settings that do not fit, a training that diverged, or a folder that holds another training.
     """
     check(request)
-    threads = torch.get_num_threads()
-    if request.threads:
-        torch.set_num_threads(request.threads)
-    try:
+    with processor_threads(request.threads):
         yield Step(0, 1, note="Reading the training set")
         data = open_for(request.data, bands=request.bands, targets=request.targets, only=request.only)
         saved = read_checkpoint(request, data)
@@ -97,8 +94,6 @@ def train(request: TrainRequest) -> Iterator[Step]:
             yield Step(1, 1, (load_card(request.out),), "Already trained")
         else:
             yield from _train(request, data, saved)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(request: TrainRequest, data: TrainingSet, saved: Any) -> Iterator[Step]:
@@ -152,18 +147,18 @@ def _set_up(request: TrainRequest, court: Court, progress: Progress) -> _Run:
     if pretrained == IMAGENET:
         pretrained = imagenet_checkpoint(request.architecture, request.cache or request.out)
     torch.manual_seed(request.seed)
-    build: Callable[..., nn.Module] = build_anomaly
-    if request.only is None:
-        shape: dict[str, Any] = {"scales": len(data.pixel_scales), "outputs": court.outputs}
-        build = partial(build_network, **shape, drop_rate=request.drop_rate)
-    channels = examples.stamps.shape[2]
-    network = build(request.architecture, in_channels=channels, size=data.size, pretrained=pretrained)
+    network: nn.Module = build_network(
+        request.architecture,
+        in_channels=examples.stamps.shape[2],
+        scales=len(data.pixel_scales),
+        outputs=court.outputs,
+        size=data.size,
+        drop_rate=request.drop_rate,
+        pretrained=pretrained,
+        one_class=request.only is not None,
+    )
     if request.start is not None:
-        try:
-            network.load_state_dict(read_weights(load_card(request.start), request.start))
-        except RuntimeError as error:
-            message = f"the weights of {request.start} do not fit this network"
-            raise ModelError(f"{message}: give its architecture, channels and scales") from error
+        start_from(request.start, network)
     network = network.to(examples.device)
     batches = max(1, round(len(court.parts["train"]) / request.batch_size))
     optimizer = make_optimizer(request, network)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,16 @@ def regression_metrics(value: ArrayLike, predicted: ArrayLike) -> dict[str, floa
         "r2": r_squared(truth, guess),
         "bias": float(np.mean(guess - truth)),
     }
+
+
+def values_metrics(values: ArrayLike, predicted: ArrayLike, names: Sequence[str]) -> dict[str, float]:
+    """Metrics of several values (n, name): each by its name, and the mean of their R2; of one, its own alone."""
+    truth, guess = np.asarray(values, np.float64), np.asarray(predicted, np.float64)
+    each = [regression_metrics(truth[:, k], guess[:, k]) for k in range(len(names))]
+    if len(names) == 1:
+        return each[0]
+    found = {"r2": float(np.mean([one["r2"] for one in each]))}
+    return found | {f"{key}_{name}": value for name, one in zip(names, each, strict=True) for key, value in one.items()}
 
 
 def mean_squared_error(value: NDArray[Any], predicted: NDArray[np.float64]) -> float:
@@ -174,23 +184,31 @@ def bootstrap(
 
     ``label`` are classes (whole numbers), or the true values of a regression.
 
-    ``group`` (n,) numbers what the examples share, a source seen in several bands say: such examples are not
-    independent, and are drawn together (the cluster bootstrap). Without it every example stands for itself.
+    Examples of one ``group`` (n,) are drawn together; without it every example stands for itself.
     """
     truth, value = np.asarray(label), np.asarray(score, np.float64)
     if truth.dtype.kind in "iub":
         truth, value = _checked(truth, value)
-    names, index = np.unique(np.arange(len(truth)) if group is None else np.asarray(group), return_inverse=True)
-    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
-    random = np.random.default_rng(seed)
     kinds = len(np.unique(truth)) if truth.dtype.kind == "i" else 2  # values: any two, else there is no variance
     found = []
-    for _ in range(repeats):
-        chosen = np.concatenate([members[place] for place in random.integers(0, len(names), len(names))])
+    for chosen in resampled(np.arange(len(truth)) if group is None else group, repeats, seed):
         if len(np.unique(truth[chosen])) >= kinds:
             found.append(metric(truth[chosen], value[chosen]))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resampled(group: ArrayLike, repeats: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Indices of examples drawn anew, as many groups as there are, ``repeats`` times.
+
+    ``group`` (n,) numbers what the examples share, a source seen in several bands say: such examples are not
+    independent, and are drawn together (the cluster bootstrap).
+    """
+    names, index = np.unique(np.asarray(group), return_inverse=True)
+    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
+    random = np.random.default_rng(seed)
+    for _ in range(repeats):
+        yield np.concatenate([members[place] for place in random.integers(0, len(names), len(names))])
 
 
 def completeness(

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from engine.interpret.saliency.gradcam import explain
+from engine.models.anomaly import AnomalyDetector
 from engine.models.predict import Classifier, Predictor
 from engine.train.data import TrainingSet
 from engine.train.evaluation import Evaluation
 from engine.train.figures import Panel
 from engine.train.figures.stamps import Sheet, Stamp
-from engine.types import Cutouts
+from engine.types import Cutouts, FloatArray
 
 Group = tuple[str, NDArray[np.int64]]
 
@@ -27,11 +29,7 @@ def sheet_of(run: Evaluation, model: Predictor, count: int, *, saliency: bool = 
         kinds = _kinds(run.data, chosen)
         stamps = []
         for index, stamp, kind in zip(chosen, pixels, kinds, strict=True):
-            maps = None
-            if saliency and isinstance(model, Classifier):
-                said = run.card.classes[1 if run.is_binary else int(run.probability[index].argmax())]
-                cutouts = Cutouts(stamp[None], run.data.pixel_scales, run.data.bands, np.zeros((1, 2)))
-                maps = explain(model, cutouts, target=said).maps
+            maps = _maps(run, model, int(index), stamp) if saliency else None
             stamps.append(Stamp(stamp, maps, _text(run, int(index), kind)))
         groups.append((title, stamps))
     sheet = Sheet(groups, run.data.pixel_scales)
@@ -39,7 +37,22 @@ def sheet_of(run: Evaluation, model: Predictor, count: int, *, saliency: bool = 
     if saliency and isinstance(model, Classifier):
         what = run.card.classes[1] if run.is_binary else "the class it was taken for"
         caption += f" Orange: where Grad-CAM for {what} is above half of its maximum."
+    elif saliency and isinstance(model, AnomalyDetector):
+        caption += f" Orange: where what {run.card.classes[0]} leaves unexplained is above half of its maximum."
     return Panel("Worst misses", caption, sheet, size=sheet.size, wide=True)
+
+
+def _maps(run: Evaluation, model: Predictor, index: int, stamp: FloatArray) -> FloatArray | None:
+    """What speaks for the answer, (scale, y, x) from 0 to 1: Grad-CAM, or the residual of a model of one class."""
+    if isinstance(model, AnomalyDetector):
+        size = np.abs(model.residuals(stamp[None])[0]).max(1)
+        smooth = np.stack([gaussian_filter(one, 1.0) for one in size])
+        return np.asarray(smooth / max(float(smooth.max()), 1e-9), np.float32)
+    if not isinstance(model, Classifier):
+        return None
+    said = run.card.classes[1 if run.is_binary else int(run.probability[index].argmax())]
+    cutouts = Cutouts(stamp[None], run.data.pixel_scales, run.data.bands, np.zeros((1, 2)))
+    return explain(model, cutouts, target=said).maps
 
 
 def worst(run: Evaluation, count: int) -> Iterator[Group]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,21 @@ _FREE = (
     *("data", "out", "name", "resume", "cache", "threads", "device", "pretrained", "start"),
     *("prior", "half_weights", "task", "limits", "licence"),
 )
-
-
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainRequest)}
 _OF_CLASSES = ("targets", "loss", "label_smoothing", "balance", "drop_rate", "prior")
+
+
+def refuse(request: TrainRequest, names: Iterable[str], what: str) -> None:
+    """Refuse settings that mean nothing for ``what``.
+
+    Raises
+    ------
+    ModelError
+        Any of them, where it is not its default.
+    """
+    for name in names:
+        if getattr(request, name) != _DEFAULTS[name]:
+            raise ModelError(f"{what} is trained without {name.replace('_', ' ')}: leave it out")
 
 
 def check(request: TrainRequest) -> None:
@@ -117,9 +129,8 @@ def check(request: TrainRequest) -> None:
     _check_settings(request)
     if request.targets and (request.balance != "none" or request.prior is not None):
         raise ModelError("a regression has no classes to balance, and no prior: leave balance and prior out")
-    given = [name for name in _OF_CLASSES if getattr(request, name) != _DEFAULTS[name]]
-    if request.only is not None and given:
-        raise ModelError(f"a model of one class is trained without {given[0].replace('_', ' ')}: leave it out")
+    if request.only is not None:
+        refuse(request, _OF_CLASSES, "a model of one class")
     if request.blur < 0:
         raise ModelError(f"the blur is a FWHM of 0 arcsec or more, not {request.blur:g}: change it")
     if request.shift < 0 or (request.patience is not None and request.patience < 1):

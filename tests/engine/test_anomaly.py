@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from engine.cli import app
 from engine.errors import DataError, ModelError
-from engine.models.anomaly import AnomalyDetector, build_anomaly
+from engine.models.anomaly import AnomalyDetector
+from engine.models.build import build_network
 from engine.models.card import load_card
 from engine.models.predict import load_classifier, load_model
+from engine.models.reconstruction import Reconstruction
 from engine.train.committee import CommitteeRequest, form_committee
 from engine.train.loop import TrainRequest, train
 from engine.types import Cutouts
@@ -143,12 +145,13 @@ def test_what_cannot_be_is_refused(
 
 def test_a_network_without_a_feature_map_is_refused() -> None:
     with pytest.raises(ModelError, match="no feature map: choose a convolutional one"):
-        build_anomaly("test_vit", in_channels=1, size=32)
+        build_network("test_vit", in_channels=1, scales=1, outputs=1, size=32, one_class=True)
 
 
 def test_the_surprise_is_the_mean_over_pixels_whatever_the_batch() -> None:
     torch.manual_seed(0)
-    network = build_anomaly("test_resnet", in_channels=1, size=SIZE).eval()
+    network = build_network("test_resnet", in_channels=1, scales=2, outputs=1, size=SIZE, one_class=True).eval()
+    assert isinstance(network, Reconstruction)
     pixels = torch.randn(3, 2, 1, SIZE, SIZE)
     with torch.no_grad():
         surprise = network(pixels)
