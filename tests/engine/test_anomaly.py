@@ -18,7 +18,9 @@ from engine.models.card import load_card
 from engine.models.predict import load_classifier, load_model
 from engine.models.reconstruction import Reconstruction
 from engine.train.committee import CommitteeRequest, form_committee
+from engine.train.evaluate import EvaluateRequest, evaluate
 from engine.train.loop import TrainRequest, train
+from engine.train.misses import sheet_of
 from engine.types import Cutouts
 
 SIZE = 24
@@ -160,3 +162,17 @@ def test_the_surprise_is_the_mean_over_pixels_whatever_the_batch() -> None:
     assert mean.shape == log_variance.shape == pixels[0].shape
     expected = 0.5 * ((pixels[0] - mean) ** 2 / log_variance.exp() + log_variance).mean()
     torch.testing.assert_close(surprise[0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_page_of_misses_draws_what_is_left_unexplained(trained: Path, rings: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    *_, last = evaluate(EvaluateRequest(trained, (rings,), tmp_path, repeats=10, misses=2, device="cpu", threads=1))
+    assert torch.get_num_threads() == before
+    panel = sheet_of(last.items[0], load_model(trained, device="cpu"), 40)
+    assert "what smooth leaves unexplained" in panel.caption
+    clumps = dict(panel.draw.groups)["Lowest-scored: other than smooth"]  # type: ignore[attr-defined]
+    maps = np.stack([stamp.saliency for stamp in clumps])
+    assert len(maps) > 5
+    assert (maps.max((1, 2, 3)) == 1).all()
+    _, x = np.unravel_index(maps.mean((0, 1)).argmax(), (SIZE, SIZE))
+    assert x == pytest.approx((SIZE - 1) / 2 + 6, abs=2)  # where the clumps are
