@@ -47,7 +47,7 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def request(data: Path, out: Path, **changes: object) -> TrainRequest:
     base = TrainRequest(
-        (data,), out, architecture="test_resnet", epochs=12, batch_size=16, learning_rate=5e-3, channels=("linear",),
+        (data,), out, architecture="test_resnet", epochs=12, batch_size=16, learning_rate=5e-3, channels=("stretch",),
         only="smooth", device="cpu", threads=1, precision="float32",
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]
