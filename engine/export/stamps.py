@@ -15,11 +15,14 @@ from engine.errors import DataError
 from engine.export.atomic import atomic
 from engine.export.view import cutout_header
 from engine.export.views import picture
+from engine.images.slices import cut_pixels
 from engine.types import Candidate, FloatArray, Mosaic, Step
 
 FORMATS = ("fits", "png")
 WIDTH = 20.0  # arcsec, and pixels times 5 where there is no pixel scale
 _SMALLEST_PICTURE = 256
+_BATCH = 8
+_CELL = 256  # pixels; stamps of one row of cells follow each other, so that compressed tiles are unpacked once
 
 
 def stamps_job(
@@ -54,27 +57,42 @@ def stamps_job(
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder} cannot be made ({error.strerror}): choose another folder") from error
-    here = {mosaic.id: mosaic for mosaic in mosaics}
-    chosen = [row for row in rows if row.mosaic in here]
-    for done, row in enumerate(chosen):
-        yield Step(done, len(chosen), note=row.name)
-        mosaic = here[row.mosaic]
-        half = max(math.ceil(width / (mosaic.pixel_scale or width / 100) / 2), 2)
-        x, y = round(row.x), round(row.y)
-        box = (y - half, y + half + 1, x - half, x + half + 1)
-        pixels = mosaic.read(*box)
-        stem = folder / f"{_file_name(row)}"
-        if "fits" in formats:
-            with atomic(stem.with_name(f"{stem.name}.fits")) as partial:
-                fits.PrimaryHDU(_plain(pixels), _header(mosaic, box, row)).writeto(partial, output_verify="silentfix")
-        if "png" in formats:
-            shown = picture(pixels)
-            times = max(_SMALLEST_PICTURE // shown.shape[0], 1)
-            with atomic(stem.with_name(f"{stem.name}.png")) as partial:
-                Image.fromarray(shown.repeat(times, 0).repeat(times, 1)).save(partial, "png")
-    left = len(rows) - len(chosen)
+    found = {mosaic.id: [row for row in rows if row.mosaic == mosaic.id] for mosaic in mosaics}
+    done, total = 0, sum(len(part) for part in found.values())
+    for mosaic in mosaics:
+        for row, corner, pixels in _cut(mosaic, found[mosaic.id], width):
+            yield Step(done, total, note=row.name)
+            _write(folder / _file_name(row), formats, row, mosaic, corner, pixels)
+            done += 1
+    left = len(rows) - total
     missing = f"; {left} of mosaics that are not open were left out" if left else ""
-    yield Step(len(chosen), len(chosen), (folder,), f"{len(chosen)} stamps in {folder.name}{missing}")
+    yield Step(total, total, (folder,), f"{total} stamps in {folder.name}{missing}")
+
+
+def _cut(
+    mosaic: Mosaic, rows: Sequence[Candidate], width: float
+) -> Iterator[tuple[Candidate, Sequence[int], FloatArray]]:
+    """Each candidate with the pixel (x, y) its stamp begins at, and the stamp (band, y, x); neighbours together."""
+    size = 2 * max(math.ceil(width / (mosaic.pixel_scale or width / 100) / 2), 2) + 1
+    ordered = sorted(rows, key=lambda row: (row.y // _CELL, row.x))
+    for first in range(0, len(ordered), _BATCH):
+        part = ordered[first : first + _BATCH]
+        cutouts, corners = cut_pixels(mosaic, np.array([(row.x, row.y) for row in part]), size=size)
+        yield from zip(part, corners.astype(int).tolist(), cutouts.pixels[:, 0], strict=True)
+
+
+def _write(
+    stem: Path, formats: Sequence[str], row: Candidate, mosaic: Mosaic, corner: Sequence[int], pixels: FloatArray
+) -> None:
+    if "fits" in formats:
+        header = _header(mosaic, corner, pixels.shape[-1], row)
+        with atomic(stem.with_name(f"{stem.name}.fits")) as partial:
+            fits.PrimaryHDU(_plain(pixels), header).writeto(partial, output_verify="silentfix")
+    if "png" in formats:
+        shown = picture(pixels)
+        times = max(_SMALLEST_PICTURE // shown.shape[0], 1)
+        with atomic(stem.with_name(f"{stem.name}.png")) as partial:
+            Image.fromarray(shown.repeat(times, 0).repeat(times, 1)).save(partial, "png")
 
 
 def _file_name(row: Candidate) -> str:
@@ -86,11 +104,11 @@ def _plain(pixels: FloatArray) -> FloatArray:
     return np.ascontiguousarray(pixels[0] if len(pixels) == 1 else pixels)
 
 
-def _header(mosaic: Mosaic, box: tuple[int, int, int, int], row: Candidate) -> fits.Header:
+def _header(mosaic: Mosaic, corner: Sequence[int], size: int, row: Candidate) -> fits.Header:
     """The header of the part on the mosaic, moved to where the stamp begins, and what is said of the candidate."""
-    y0, y1, x0, x1 = box
+    x0, y0 = corner
     ny, nx = mosaic.shape
-    inside = (max(y0, 0), min(y1, ny), max(x0, 0), min(x1, nx))
+    inside = (max(y0, 0), min(y0 + size, ny), max(x0, 0), min(x0 + size, nx))
     header = cutout_header(mosaic, inside)
     for axis, shift in (("1", inside[2] - x0), ("2", inside[0] - y0)):
         if f"CRPIX{axis}" in header:
