@@ -6,7 +6,7 @@ first pixel; angles are arcsec; sky positions are ICRS degrees; times are UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -213,9 +213,6 @@ class Step:
     total: int
     items: tuple[Any, ...] = ()
     note: str = ""
-
-
-Job = Iterator[Step]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -153,16 +153,6 @@ class Vetting(Database):
             operation = history.next_operation(connection, action, grader)
         return None if operation is None else operation.text
 
-    @property
-    def undo_text(self) -> str | None:
-        """What ``undo`` would take back, whoever did it."""
-        return self.history_text("undo")
-
-    @property
-    def redo_text(self) -> str | None:
-        """What ``redo`` would do again."""
-        return self.history_text("redo")
-
     def journal(self, candidate: int | None = None) -> list[Event]:
         """All that was ever said, in order, of all candidates or of one."""
         with self.reading() as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import cos, floor, radians
@@ -31,21 +30,6 @@ _CELL_ARCSEC = 30.0
 _CELL_PIXELS = 100.0
 _SAME_ARCSEC = 3.0
 _BATCH = 128
-
-
-def write_training_set(
-    project: Project,
-    mosaics: Sequence[Mosaic],
-    path: Path | str,
-    size: int,
-    pixel_scales: Sequence[float],
-    *,
-    labels: Mapping[str, int] = LABELS,
-    classes: Sequence[str] = CLASSES,
-) -> Path:
-    """Write the training set at once; see ``training_set_job``."""
-    deque(training_set_job(project, mosaics, path, size, pixel_scales, labels=labels, classes=classes), maxlen=0)
-    return Path(path)
 
 
 def training_set_job(

@@ -12,7 +12,6 @@ from engine.errors import DataError
 from engine.types import Positions
 
 Frame = Literal["icrs", "galactic"]
-FRAMES: tuple[Frame, ...] = ("icrs", "galactic")
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _PIXELS = re.compile(rf"(?:px|pix|pixels?|xy|x)\s*[=:]?\s*({_NUMBER})\s*[,;\s]\s*(?:y\s*[=:]?\s*)?({_NUMBER})$", re.I)

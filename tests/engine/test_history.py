@@ -176,9 +176,9 @@ class Grading(RuleBasedStateMachine):
             assert (row.graded_at is None) == (row.grade is None)
             assert row.note == (by_time["note"][-1][1] if by_time["note"] else "")
             assert (row.flag, row.come_back) == (bool(by_time["flag"]), bool(by_time["come_back"]))
-        assert self.project.undo_text == (self.done[-1].text if self.done else None)
+        assert self.project.history_text("undo") == (self.done[-1].text if self.done else None)
         first = min(self.undone, key=lambda one: one.number, default=None)
-        assert self.project.redo_text == (first.text if first else None)
+        assert self.project.history_text("redo") == (first.text if first else None)
 
     @invariant()
     def the_journal_only_grows_and_explains_what_is_said(self) -> None:
@@ -223,7 +223,7 @@ def test_many_candidates_in_one_operation():
     with Project.temporary() as project:
         ids = fill(project, *[0.5] * 10)
         changes = project.grade(ids, "X", grader="Ada")
-        assert changes.operation == project.undo_text == "Grade X: 10 candidates"
+        assert changes.operation == project.history_text("undo") == "Grade X: 10 candidates"
         assert changes.ids == tuple(ids)
         assert project.counts() == {"X": 10}
         assert set(project.undo().ids) == set(ids)

@@ -118,7 +118,7 @@ def test_grades_stand_side_by_side_and_undo_stays_ones_own(tmp_path):
         assert (report.events, report.operations, report.candidates, report.graders) == (2, 1, 1, ("Bo",))
         assert [(one.grader, one.grade) for one in ada.opinions(1)[1]] == [("Ada", "A"), ("Bo", "C")]
         assert ada.candidate(3).grade == "C"
-        assert ada.undo_text == "Grade A"
+        assert ada.history_text("undo") == "Grade A"
         assert ada.graders() == {"Ada": 1, "Bo": 2}
         assert ada.ids(grades={None}, seen_by="Ada").tolist() == [2, 3]
         assert ada.ids(differ_by=2).tolist() == [1]
@@ -136,7 +136,7 @@ def test_an_undo_in_a_copy_comes_along(tmp_path):
             laptop.undo()
             assert merged(desk, laptop.path).events == 1
             assert desk.candidate(1).grade is None
-            assert (desk.undo_text, desk.redo_text) == (None, None)
+            assert (desk.history_text("undo"), desk.history_text("redo")) == (None, None)
             laptop.grade(1, "B", grader="Ada")
             laptop.note(1, "ring", grader="Ada")
             merged(desk, laptop.path)

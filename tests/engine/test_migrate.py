@@ -42,7 +42,7 @@ def _check(project: Project) -> None:
 def test_an_old_project_opens(path, read_only):
     with Project.open(path, read_only=read_only) as project:
         _check(project)
-        assert project.undo_text == "Grade X"
+        assert project.history_text("undo") == "Grade X"
     assert _format(path) == (1 if read_only else FORMAT)
     assert path.with_name("old.deeplense.format-1").is_file() != read_only
 

@@ -206,7 +206,7 @@ def test_a_project_in_memory_can_be_kept(path):
         assert project.save_as(path) == path
     with Project.open(path) as kept:
         assert kept.candidate(ids[0]).grade == "B"
-        assert kept.undo_text == "Grade B"
+        assert kept.history_text("undo") == "Grade B"
         with pytest.raises(ProjectError, match="this very project"):
             kept.save_as(path)
 

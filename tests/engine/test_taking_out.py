@@ -112,7 +112,7 @@ def test_classifications_of_another_tool_come_in_as_one_operation(tmp_path):
         assert [(row.grade, row.subclass, row.note) for row in rows] == [
             ("A", "arc", "nice"), ("X", "", ""), ("X", "", ""), (None, "", "look again"),
         ]  # fmt: skip
-        assert project.undo_text == "Import classification.csv"
+        assert project.history_text("undo") == "Import classification.csv"
         project.undo()
         assert project.counts() == {None: 4}
 

@@ -4,7 +4,7 @@ import pytest
 
 from engine.catalogue import Project
 from engine.errors import DataError
-from engine.export.training_set import groups, training_set_job, write_training_set
+from engine.export.training_set import groups, training_set_job
 from engine.images.cutouts import cut
 from engine.images.mosaic import open_mosaic
 from engine.train.data import open_training_set, split
@@ -55,11 +55,12 @@ def test_grades_become_a_training_set_that_training_takes(project, mosaic, tmp_p
 
 
 def test_other_labels_may_be_chosen(project, mosaic, tmp_path):
-    path = write_training_set(project, [mosaic], tmp_path / "c.h5", SIZE, SCALES, labels={"A": 1, "C": 0})
+    path = tmp_path / "c.h5"
+    list(training_set_job(project, [mosaic], path, SIZE, SCALES, labels={"A": 1, "C": 0}))
     with h5py.File(path) as file:
         assert set(file["truth/grade"].asstr()[()]) == {"A", "C"}
     with pytest.raises(DataError, match="do not fit the classes"):
-        write_training_set(project, [mosaic], path, SIZE, SCALES, labels={"A": 2})
+        next(training_set_job(project, [mosaic], path, SIZE, SCALES, labels={"A": 2}))
 
 
 def test_mosaics_of_other_bands_share_a_file(project, mosaic, band_files, tmp_path):
@@ -67,7 +68,8 @@ def test_mosaics_of_other_bands_share_a_file(project, mosaic, band_files, tmp_pa
     run = project.start_run(single, "finder-1")
     ids = project.add(run, [detection(200, 150)]).ids
     project.grade(list(ids), "A", grader="Ada")
-    path = write_training_set(project, [mosaic, single], tmp_path / "both.h5", SIZE, SCALES)
+    path = tmp_path / "both.h5"
+    list(training_set_job(project, [mosaic, single], path, SIZE, SCALES))
     with h5py.File(path) as file:
         last = file["cutouts"][-1]
         assert list(file.attrs["bands"]) == [*mosaic.bands, "z"]
@@ -81,7 +83,7 @@ def test_nothing_graded_is_said(mosaic, tmp_path):
     project = Project.temporary()
     project.add(project.start_run(mosaic, "finder-1"), [detection(100, 100)])
     with pytest.raises(DataError, match="grade some first"):
-        write_training_set(project, [mosaic], tmp_path / "none.h5", SIZE, SCALES)
+        next(training_set_job(project, [mosaic], tmp_path / "none.h5", SIZE, SCALES))
     assert not (tmp_path / "none.h5").exists()
 
 
