@@ -216,11 +216,6 @@ class Jobs(QObject):
         if waiting:
             self._on_ended(job, Reason.CANCELLED)
 
-    def cancel_all(self) -> None:
-        """Cancel all that runs or waits."""
-        for job in list(self._open.values()):
-            self.cancel(job)
-
     @property
     def unfinished(self) -> tuple[JobHandle, ...]:
         """Jobs that run or wait, oldest first."""

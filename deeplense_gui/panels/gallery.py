@@ -7,7 +7,6 @@ from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QComboBox,
-    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -21,9 +20,9 @@ from deeplense_gui.models.candidates import score_text, signs, tip
 from deeplense_gui.models.pages import CandidatePages
 from deeplense_gui.session import Session
 from deeplense_gui.widgets import pictures
+from deeplense_gui.widgets.field_box import FieldBox
 from deeplense_gui.widgets.filter_bar import FilterBar
 from deeplense_gui.widgets.gallery_view import LARGEST, SMALLEST, Caption, GalleryView
-from deeplense_gui.widgets.stamp import NARROWEST, WIDEST
 from deeplense_gui.widgets.stamp_reader import StampReader, Wish, read_thumbnail
 from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.types import Candidate, Changes, Mosaic
@@ -86,10 +85,7 @@ class GalleryPanel(QWidget):
         self.size.setMaximumWidth(160)
         self.size.setPageStep(16)
         self.size.setToolTip("Size of the stamps (Ctrl and the wheel)")
-        self.field = QDoubleSpinBox(minimum=NARROWEST, maximum=WIDEST, decimals=1, objectName="gallery-field")
-        self.field.setToolTip("Side of the field that each stamp shows")
-        self.field.setKeyboardTracking(False)
-        self.field.lineEdit().returnPressed.connect(self.field.clearFocus)  # letters grade again
+        self.field = FieldBox("Side of the field that each stamp shows", name="gallery-field")
         self.look = QComboBox(objectName="gallery-view")
         self.look.setToolTip("How the stamps are stretched, or which band they show")
         self.group = QComboBox(objectName="gallery-group")

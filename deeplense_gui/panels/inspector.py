@@ -6,7 +6,6 @@ from collections import OrderedDict
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import (
-    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -20,9 +19,10 @@ from PySide6.QtWidgets import (
 from deeplense_gui import style
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.facts import Facts
+from deeplense_gui.widgets.field_box import FieldBox
 from deeplense_gui.widgets.pictures import residual_picture
 from deeplense_gui.widgets.saliency_bar import SaliencyBar
-from deeplense_gui.widgets.stamp import NARROWEST, WIDEST, Field, Picture, Ring
+from deeplense_gui.widgets.stamp import Field, Picture, Ring
 from deeplense_gui.widgets.stamp_reader import StampReader, Wish, side_to_read
 from deeplense_gui.widgets.view_grid import ViewGrid
 from engine.types import Candidate, Changes, Mosaic
@@ -90,11 +90,9 @@ class InspectorPanel(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(10, 4, 10, 0)
         row.setSpacing(6)
-        self.side = QDoubleSpinBox(minimum=NARROWEST, maximum=WIDEST, decimals=1, objectName="field-of-view")
+        tip = "Side of the field that all views show (] closer, [ farther, or the wheel)"
+        self.side = FieldBox(tip, name="field-of-view")
         self.side.setAccessibleName("Field of view")
-        self.side.setToolTip("Side of the field that all views show (] closer, [ farther, or the wheel)")
-        self.side.setKeyboardTracking(False)
-        self.side.lineEdit().returnPressed.connect(self.side.clearFocus)  # letters grade again
         self.lift = QSlider(Qt.Orientation.Horizontal, objectName="lift")
         self.lift.setRange(0, 100)
         self.lift.setMinimumWidth(60)

@@ -87,7 +87,7 @@ def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) 
         columns.refresh(connection)
         chosen = np.ones(len(columns.ids), bool) if query.calibration else columns.survey.copy()
         for name, (low, high) in _ranges(query).items():
-            value = _numbers_of(connection, columns, name, query.seen_by)
+            value = _numbers_of(connection, columns, name, query.seen_by, scheme)
             if low is not None:
                 chosen &= value >= low
             if high is not None:
@@ -103,7 +103,7 @@ def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) 
             return _shuffled(found, query.seed)
         if query.order == "id":
             return found[::-1].copy() if query.descending else found
-        value = _numbers_of(connection, columns, query.order, query.seen_by)[chosen]
+        value = _numbers_of(connection, columns, query.order, query.seen_by, scheme)[chosen]
         # What is no number comes last either way; ids are in order already, and stay so among equals.
         return found[np.argsort(-value if query.descending else value, kind="stable")]
 
@@ -115,8 +115,13 @@ def _ranges(query: Query) -> dict[str, tuple[float | None, float | None]]:
     return ranges
 
 
-def _numbers_of(connection: Connection, columns: Columns, name: str, seen_by: str | None) -> NDArray[np.float64]:
-    """A column as numbers to compare, NaN where there is no value; of texts, their places in alphabetical order."""
+def _numbers_of(
+    connection: Connection, columns: Columns, name: str, seen_by: str | None, scheme: Scheme
+) -> NDArray[np.float64]:
+    """A column as numbers to compare, NaN where there is no value; of texts, their places in alphabetical order.
+
+    Grades have their place in the scheme, the best first; those it does not know come after them.
+    """
     if name in KEPT:
         return columns.number(connection, name)
     if name == "name":
@@ -130,8 +135,12 @@ def _numbers_of(connection: Connection, columns: Columns, name: str, seen_by: st
     if rows:
         at = columns.places(np.array(sorted(row[0] for row in rows), np.int64))
         given = [row[1] for row in sorted(rows)]
-        as_numbers = name in ("einstein_radius", "flag", "come_back")
-        value[at] = given if as_numbers else np.unique(given, return_inverse=True)[1]
+        if name in ("einstein_radius", "flag", "come_back"):
+            value[at] = given
+        else:
+            known = [level.name for level in scheme.grades] if name == "grade" else []
+            place = {text: k for k, text in enumerate([*known, *sorted({*given} - {*known})])}
+            value[at] = [place[text] for text in given]
     return value
 
 

@@ -7,8 +7,6 @@ import pytest
 from engine.catalogue import Project
 from engine.catalogue.calibration import CalibrationItem, add_stamps, grader_report, share, stamps
 from engine.catalogue.merge import merge
-from engine.catalogue.queries import Query
-from engine.catalogue.queues import vetting_queue
 from engine.detect.calibration import CalibrationRequest, calibrate, painted
 from engine.errors import DataError
 from engine.images.cutouts import cut
@@ -88,16 +86,15 @@ def test_the_same_seed_gives_the_same_stamps_on_any_machine(calibrated: Project,
         assert calibrated.candidate(next(n for n, item in stamps(calibrated).items() if item.uuid == uuid)).grade == "B"
 
 
-def test_the_queue_mixes_stamps_in_at_the_stated_frequency(project: Project) -> None:
+def test_stamps_come_all_along_a_shuffled_list_and_in_no_other(project: Project) -> None:
     fill(project, *np.linspace(0.1, 0.9, 90))
     items = [CalibrationItem(str(i), "dud", 5.0 * i, 900.0, is_lens=False) for i in range(30)]
     added = add_stamps(project, make_mosaic().id, items, "")
-    queue = vetting_queue(project, Query(), grader="Ada", controls=0.0, calibration=0.1)
-    mixed = np.isin(queue.ids, added.ids)
-    assert (mixed.sum(), len(queue.ids)) == (10, 100)
-    assert "10 calibration stamps (1 in 10)" in queue.text
-    assert mixed[:50].sum() in range(3, 8)  # all along the queue
-    assert set(project.ids()) <= set(queue.ids)
+    survey = project.ids()
+    assert not np.isin(survey, added.ids).any()
+    mixed = project.ids(order="random", seed=1, calibration=True, seen_by="Ada", grades={None})
+    assert set(mixed) == {*survey.tolist(), *added.ids}
+    assert np.isin(mixed, added.ids)[:60].sum() in range(8, 23)
 
 
 def test_what_stamps_tell_of_a_grader(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

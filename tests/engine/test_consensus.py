@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from engine.catalogue import LETTERS, NUMBERS, Project, Query, Scheme
+from engine.catalogue import LETTERS, NUMBERS, Project, Scheme
 from engine.catalogue.consensus import agreement, cohen_kappa, consensus, dawid_skene, fleiss_kappa
-from engine.catalogue.queues import QUEUES, queue, vetting_queue
+from engine.catalogue.queues import QUEUES, queue
 from engine.errors import ProjectError
 from tests.engine.catalogue_parts import detection, fill, make_mosaic
 
@@ -114,20 +114,14 @@ def test_random_order_keeps_its_places_when_others_go():
         assert project.ids(order="random", seed=3, grades={None}).tolist() == first[10:].tolist()
 
 
-def test_a_vetting_queue_mixes_in_controls_and_says_how_many():
+def test_grades_are_sorted_as_their_scheme_has_them():
     with Project.temporary() as project:
-        ids = fill(project, *np.linspace(0, 1, 200))
-        query = Query(min_score=0.5)
-        mixed = vetting_queue(project, query, grader="Ada", controls=0.1)
-        wanted = project.ids(query)
-        assert len(mixed.ids) == len(set(mixed.ids)) == len(wanted) + round(len(wanted) / 8)
-        assert set(wanted) <= set(mixed.ids) <= set(ids)
-        assert "random controls (1 in 9)" in mixed.text
-        again = vetting_queue(project, query, grader="Ada", controls=0.1)
-        assert mixed.ids.tolist() == again.ids.tolist()
-        assert mixed.ids.tolist() != vetting_queue(project, query, grader="Bo", controls=0.1).ids.tolist()
-        with pytest.raises(ProjectError, match="lower them"):
-            vetting_queue(project, query, grader="Ada", controls=0.5)
+        best, middle, worst, none = fill(project, 0.1, 0.2, 0.3, 0.4)
+        project.set_scheme(NUMBERS)
+        for number, grade in ((best, "3"), (middle, "1"), (worst, "0")):
+            project.grade(number, grade, grader="Ada")
+        assert project.ids(order="grade", descending=False).tolist() == [best, middle, worst, none]
+        assert project.ids(order="grade", descending=True, seen_by="Ada").tolist() == [worst, middle, best, none]
 
 
 def test_schemes_are_kept_with_the_project(tmp_path):

@@ -67,7 +67,8 @@ def test_each_runs_or_is_disabled_with_and_without_a_project(qtbot, vetting, har
     made.trigger()
     for shown in vetting.findChildren(QDialog):
         shown.close()
-    vetting.session.jobs.cancel_all()
+    for job in vetting.session.jobs.unfinished:
+        vetting.session.jobs.cancel(job)
     qtbot.waitUntil(lambda: not vetting.session.jobs.unfinished, timeout=20_000)
     vetting.session.close_project()
     vetting.session.show_mosaic(None)
