@@ -95,11 +95,11 @@ class StatisticsDialog(QDialog):
         self._gather = QTimer(self, singleShot=True, interval=GATHER_MS)
         self._gather.timeout.connect(self._catch_up)
         session.changed.connect(self._note)
-        session.blinded.connect(lambda _: self._begin())
-        session.project_opened.connect(lambda _: self._begin())
+        session.blinded.connect(self._begin)  # methods, not lambdas: these end with the dialog
+        session.project_opened.connect(self._begin)
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, *_: object) -> None:
         self._changes.clear()
         self._tally.take()
         self._draw()

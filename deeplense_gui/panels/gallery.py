@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -243,6 +243,11 @@ class GalleryPanel(QWidget):
         del blockers
         self.view.viewport().update()
         self._reading.start()
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as the wider of the two bars, also while both are in one line: else the window stays that wide."""
+        width = max(bar.minimumSizeHint().width() for bar in (self.filters, self.controls))
+        return QSize(width, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Both bars in one line where there is room."""

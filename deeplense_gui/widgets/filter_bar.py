@@ -58,6 +58,7 @@ class FilterBar(QWidget):
             return
         for chip in self.chips.values():
             self._chips.removeWidget(chip)
+            chip.hide()  # until it is gone it would be drawn over its successor
             chip.deleteLater()
         self.chips.clear()
         for grade in grades:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QHelpEvent, QWheelEvent
-from PySide6.QtWidgets import QToolTip
+from PySide6.QtWidgets import QBoxLayout, QToolTip
 
 from deeplense_gui.session import Session
 from tests.gui.parts import NONE, press, show_window
@@ -234,3 +234,11 @@ def test_a_tip_names_the_candidate(qtbot, vetting, gallery, monkeypatch):
 def test_an_empty_list_says_so(vetting, gallery):
     vetting.session.set_filters(text="no such name")
     assert gallery.pages.currentWidget() is gallery.empty
+
+
+def test_a_window_that_was_wide_gets_narrow_again(qtbot, vetting, gallery):
+    vetting.resize(1920, 1080)
+    qtbot.waitUntil(lambda: gallery.bars.direction() == QBoxLayout.Direction.LeftToRight, timeout=3_000)
+    vetting.resize(1280, 800)
+    qtbot.waitUntil(lambda: vetting.width() == 1280, timeout=3_000)
+    qtbot.waitUntil(lambda: gallery.bars.direction() == QBoxLayout.Direction.TopToBottom, timeout=3_000)

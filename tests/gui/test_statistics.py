@@ -77,3 +77,12 @@ def test_what_cannot_be_written_is_said(vetting, plots, tmp_path, monkeypatch):
     plots.scores.menu.actions()[1].trigger()
     assert "was not written" in said[0][0]
     assert said[0][1] == "error"
+
+
+def test_once_closed_they_follow_nothing(qtbot, vetting, plots):
+    with qtbot.waitSignal(plots.destroyed, timeout=3_000):
+        plots.close()
+    with qtbot.captureExceptions() as raised:
+        vetting.session.set_blind(True)
+        vetting.session.close_project()
+    assert raised == []
