@@ -1,8 +1,9 @@
-"""One worker thread that advances the engine's generators, and the queue in front of it.
+"""A worker thread that advances the engine's generators, and the queue in front of it.
 
 A job is a generator of ``engine.types.Step``. The worker advances the running one step by step; between two steps it
-looks whether the job was cancelled (``close()``) and whether an interactive request waits (it runs first). All signals
-are emitted in the thread of ``Jobs``, the GUI's.
+looks whether the job was cancelled (``close()``) and whether an interactive request waits (it runs first). What waits
+for other programs or the network goes to a second worker, so that a scan never waits with it. All signals are emitted
+in the thread of ``Jobs``, the GUI's.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class JobHandle:
     """A job that was submitted: its progress, and the way to cancel it.
 
     ``reason`` is None until it has ended; ``error`` and ``traceback`` tell why it failed; ``result`` is what the
-    generator returned. ``quiet`` jobs are not shown in the job list.
+    generator returned. ``quiet`` jobs are not shown in the job list. ``outside`` jobs wait for other programs.
     """
 
     id: int
@@ -55,6 +56,7 @@ class JobHandle:
     started_at: float | None = None
     step: Step = field(default_factory=lambda: Step(0, 0))
     cancel_asked: bool = False
+    outside: bool = False
     _pending: Step | None = field(default=None, repr=False)
 
     @property
@@ -78,9 +80,9 @@ class _Worker(QThread):
     stepped = Signal(object)
     ended = Signal(object, object)
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, name: str, parent: QObject) -> None:
         super().__init__(parent)
-        self.setObjectName("engine worker")
+        self.setObjectName(name)
         self.condition = threading.Condition()
         self.queue: deque[JobHandle] = deque()
         self.urgent: dict[str, JobHandle] = {}
@@ -170,25 +172,33 @@ class Jobs(QObject):
         super().__init__(parent)
         self._numbers = itertools.count(1)
         self._open: dict[int, JobHandle] = {}
-        self._worker = _Worker(self)
-        self._worker.began.connect(self._on_began, Qt.ConnectionType.QueuedConnection)
-        self._worker.stepped.connect(self._on_stepped, Qt.ConnectionType.QueuedConnection)
-        self._worker.ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+        self._workers = {False: _Worker("engine worker", self), True: _Worker("outside worker", self)}
+        for worker in self._workers.values():
+            worker.began.connect(self._on_began, Qt.ConnectionType.QueuedConnection)
+            worker.stepped.connect(self._on_stepped, Qt.ConnectionType.QueuedConnection)
+            worker.ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
 
     def submit(
-        self, name: str, factory: Factory, *, priority: bool = False, kind: str | None = None, quiet: bool | None = None
+        self,
+        name: str,
+        factory: Factory,
+        *,
+        priority: bool = False,
+        kind: str | None = None,
+        quiet: bool | None = None,
+        outside: bool = False,
     ) -> JobHandle:
         """Queue a job; ``factory`` is called in the worker thread and returns the generator.
 
         A ``priority`` job is interactive: it cuts in between two steps of the running job, and replaces one of the
         same ``kind`` (by default the name) that still waits. Interactive jobs are ``quiet`` unless told otherwise.
+        Jobs that wait for other programs or the network are ``outside``: the engine's work goes on beside them.
         """
-        job = JobHandle(
-            next(self._numbers), name, kind or name, priority, priority if quiet is None else quiet, factory
-        )
+        hidden = priority if quiet is None else quiet
+        job = JobHandle(next(self._numbers), name, kind or name, priority, hidden, factory, outside=outside)
         self._open[job.id] = job
         replaced = None
-        worker = self._worker
+        worker = self._workers[outside]
         with worker.condition:
             if priority:
                 replaced = worker.urgent.pop(job.kind, None)
@@ -206,7 +216,7 @@ class Jobs(QObject):
     def cancel(self, job: JobHandle) -> None:
         """Ask a job to end: at once if it waits, else after the step it is in."""
         job.cancel_asked = True
-        worker = self._worker
+        worker = self._workers[job.outside]
         with worker.condition:
             waiting = job in worker.queue or worker.urgent.get(job.kind) is job
             if job in worker.queue:
@@ -227,11 +237,13 @@ class Jobs(QObject):
         return any(not job.quiet for job in self._open.values())
 
     def stop(self) -> None:
-        """End the running job after its step, drop the others, and join the thread. For the end of the program."""
-        with self._worker.condition:
-            self._worker.stopping = True
-            self._worker.condition.notify()
-        self._worker.wait()
+        """End the running jobs after their step, drop the others, and join the threads. For the end of the program."""
+        for worker in self._workers.values():
+            with worker.condition:
+                worker.stopping = True
+                worker.condition.notify()
+        for worker in self._workers.values():
+            worker.wait()
         self._open.clear()
 
     @Slot(object)
@@ -240,7 +252,7 @@ class Jobs(QObject):
 
     @Slot(object)
     def _on_stepped(self, job: JobHandle) -> None:
-        with self._worker.condition:
+        with self._workers[job.outside].condition:
             step, job._pending = job._pending, None
         if step is not None and job.reason is None:
             job.step = step

@@ -7,6 +7,7 @@
     - ``ModelError``: weights, cards and networks that do not fit
     - ``DataError``: training sets and catalogues that do not fit
     - ``ProjectError``: project files that cannot be opened, written or shared
+        - ``ConnectionLostError``: a server that does not answer, or no longer
 """
 
 
@@ -28,3 +29,11 @@ class DataError(EngineError):
 
 class ProjectError(EngineError):
     """A project file that cannot be opened, written or shared."""
+
+
+class ConnectionLostError(ProjectError):
+    """The server of a shared project does not answer, or no longer."""
+
+
+class ExchangeError(EngineError):
+    """Another program or a service on the network that cannot be reached, or does not answer as it should."""

@@ -18,6 +18,7 @@ ENGINE_LAYERS = (
     ("engine.types", "engine.errors", "engine.device"),
     ("engine.images", "engine.models", "engine.simulate", "engine.catalogue"),
     ("engine.detect", "engine.interpret", "engine.train", "engine.export"),
+    ("engine.exchange",),
     ("engine.demo",),
     ("engine.cluster", "engine.cli"),
 )
@@ -41,6 +42,8 @@ HEAVY = {
     "lenstronomy": ("engine.simulate", "engine.interpret.lens_model"),
     "sqlalchemy": ("engine.catalogue",),
     "dask": ("engine.cluster",),
+    "pyvo": ("engine.exchange",),
+    "requests": ("engine.exchange",),
     "PySide6": (),
     "pyqtgraph": (),
 }

@@ -185,3 +185,19 @@ def test_a_slow_window_is_not_flooded(qtbot, jobs):
         jobs.submit("flood", lambda: steps(3000))
     assert seen == list(range(3000))
     assert len(calls) < 1500
+
+
+def test_what_waits_for_other_programs_goes_on_beside_the_engine(qtbot, jobs):
+    closed, running = threading.Event(), threading.Event()
+    scan = jobs.submit("scan", lambda: endless(closed, running))
+    with qtbot.waitSignal(jobs.finished, check_params_cb=lambda job, *_: job.name == "look-up"):
+        look_up = jobs.submit("look-up", lambda: steps(3), outside=True)
+    assert look_up.reason is Reason.DONE
+    assert scan in jobs.unfinished
+    outside, shut = threading.Event(), threading.Event()
+    slow = jobs.submit("slow service", lambda: endless(shut, outside), outside=True)
+    assert outside.wait(5)
+    with qtbot.waitSignal(jobs.finished, check_params_cb=lambda job, *_: job is slow):
+        jobs.cancel(slow)
+    assert shut.is_set()
+    assert not closed.is_set()
