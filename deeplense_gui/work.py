@@ -314,12 +314,13 @@ def demo() -> Iterator[Step]:
     return (yield from demo_mosaic())
 
 
-def export_catalogue(rows: Sequence[Candidate], path: Path) -> Iterator[Step]:
-    """Write a catalogue; the suffix says in which format."""
+def export_catalogue(project: Any, rows: Sequence[Candidate], path: Path) -> Iterator[Step]:
+    """Write a catalogue with what is known of its candidates; the suffix says in which format."""
     yield Step(0, 0, note=path.name)
+    from engine.catalogue.known import matches
     from engine.export import write_catalogue
 
-    write_catalogue(rows, path)
+    write_catalogue(rows, path, matches(project, [row.id for row in rows]))
     yield Step(len(rows), len(rows))
 
 

@@ -163,7 +163,8 @@ class Candidate:
     """A row of a project's list: a detection with its identity and what people said of it.
 
     ``grade`` is None until a person gives one. ``mosaic`` is the id of the mosaic it was found on. ``einstein_radius``
-    (arcsec) is what a person measured. ``kind`` is empty for what a scan found; painted, known, dud and repeat are
+    (arcsec) is what a person measured. ``same_as`` is the candidate that this one is a duplicate of, its own id where
+    somebody said that it is none. ``kind`` is empty for what a scan found; painted, known, dud and repeat are
     calibration stamps, put in to learn how well people grade.
     """
 
@@ -190,6 +191,7 @@ class Candidate:
     come_back: bool = False
     einstein_radius: float | None = None
     kind: str = ""
+    same_as: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Changes:
     """What a write to the project did: panels refresh only what it names.
 
     ``operation`` is the text for the undo menu ("Grade A"); ``kinds`` are of candidates, scores, grades, subclasses,
-    notes, flags, come_backs, measurements, known, settings; ``ids`` are candidate ids.
+    notes, flags, come_backs, measurements, duplicates, known, settings; ``ids`` are candidate ids.
     """
 
     operation: str

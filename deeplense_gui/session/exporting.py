@@ -42,7 +42,8 @@ class ExportVerbs(Core):
             text = f"Report of {len(rows):,} candidates written to {path}"
             return self._export(path, lambda: work.export_report(rows, mosaics, path), text)
         text = f"{len(rows):,} candidates written to {path}"
-        return self._export(path, lambda: work.export_catalogue(rows, path), text)
+        project = self.project
+        return self._export(path, lambda: work.export_catalogue(project, rows, path), text)
 
     def _export(self, path: Path, job: Callable[[], Iterator[Step]], text: str) -> JobHandle:
         handle = self.jobs.submit(f"Exporting {path.name}", job, kind="export")

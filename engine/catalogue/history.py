@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from engine.catalogue import journal, opinions
+from engine.catalogue import journal, opinions, settings
 from engine.catalogue.schema import events, operations
+from engine.catalogue.scheme import Scheme
 from engine.types import Changes
 
 #: The state an operation must be in, and the one it gets.
@@ -22,6 +24,9 @@ CHANGED = {
     "flag": "flags",
     "come_back": "come_backs",
     "einstein_radius": "measurements",
+    "same_as": "duplicates",
+    "agreed": "grades",
+    "scheme": "settings",
 }
 
 
@@ -54,15 +59,26 @@ def revert(connection: Connection, action: str, grader: str | None = None) -> Ch
     )
     lines = connection.execute(query).all()
     for candidate, kind, who, payload in lines:
-        names = opinions.STATED[kind]
         stated = json.loads(payload)
         before = stated.pop("before")
         now, then = (stated, before) if action == "undo" else (before, stated)
+        if kind == "scheme":
+            _change_scheme(connection, operation.id, action, who, now["scheme"], then["scheme"])
+            continue
+        names = opinions.STATED[kind]
         standing = opinions.of_grader(connection, [candidate], who)[candidate]
         if names and standing[names[0]] == opinions.own(now, kind, who)[names[0]]:
             journal.append(connection, operation.id, action, kind, who, {candidate: opinions.own(then, kind, who)})
     state = _STATES[action][1]
     connection.execute(operations.update().where(operations.c.id == operation.id).values(state=state))
-    ids = tuple(dict.fromkeys(line.candidate for line in lines))
+    ids = tuple(dict.fromkeys(line.candidate for line in lines if line.candidate is not None))
     changed = frozenset(CHANGED[line.kind] for line in lines)
     return Changes(f"{action.capitalize()}: {operation.text}", ids, changed)
+
+
+def _change_scheme(
+    connection: Connection, operation: int, action: str, grader: str, now: Mapping[str, Any], then: Mapping[str, Any]
+) -> None:
+    """Bring a scheme back, unless another one was chosen meanwhile."""
+    if Scheme.restored(now) == settings.scheme(connection):
+        settings.change_scheme(connection, operation, action, grader, then)

@@ -96,8 +96,19 @@ def append(
 
 
 def _timed(kind: str, values: Mapping[str, Any], at: str) -> Mapping[str, Any]:
-    what, when = opinions.STATED[kind][:2] if kind in ("grade", "note") else ("", "")
-    return values if not when or when in values else {**values, when: at if values[what] else None}
+    names = opinions.STATED[kind]
+    if len(names) < 2 or names[1] in values:
+        return values
+    return {**values, names[1]: at if values[names[0]] else None}
+
+
+def append_to_project(
+    connection: Connection, operation: int, action: str, kind: str, grader: str, payload: Mapping[str, Any]
+) -> None:
+    """Append an event that is about the project, and no candidate."""
+    line = {"uuid": str(uuid4()), "operation": operation, "action": action, "grader": grader, "kind": kind, "model": ""}
+    at = next_moment(connection, grader)
+    connection.execute(events.insert(), {**line, "at": at, "candidate": None, "payload": to_json(payload)})
 
 
 def read(connection: Connection, candidate: int | None = None) -> list[Event]:

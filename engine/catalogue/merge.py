@@ -8,6 +8,7 @@ part, and the projects named in one call are therefore taken in the order of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, Table, bindparam, func, select
 
 from engine.catalogue import identity, opinions
 from engine.catalogue.queries import fetch
+from engine.catalogue.records import to_json
 from engine.catalogue.same_sky import match_mosaics
 from engine.catalogue.schema import calibration, candidates, events, meta, mosaics, operations, runs, scores, settings
 from engine.catalogue.store import Project
@@ -285,14 +287,26 @@ def _take_journal(
             {
                 **{name: value for name, value in row.items() if name != "id"},
                 "operation": operation_of[row["operation"]],
-                "candidate": candidate_of[row["candidate"]],
+                "candidate": candidate_of.get(row["candidate"]),
+                "payload": _here(row, candidate_of),
             }
             for row in lines
         ],
     )
     _settle(connection, [operation_of[number] for number in shared])
-    touched = list(dict.fromkeys(candidate_of[row["candidate"]] for row in lines))
+    touched = list(dict.fromkeys(candidate_of[row["candidate"]] for row in lines if row["candidate"] is not None))
     return len(lines), len(wanted), touched, sorted({row["grader"] for row in lines})
+
+
+def _here(row: Mapping[str, Any], candidate_of: Mapping[int, int]) -> str:
+    """The payload of an event; where it names another candidate, by the id it has here."""
+    if row["kind"] != "same_as":
+        return str(row["payload"])
+    payload = json.loads(row["payload"])
+    for part in (payload, payload["before"]):
+        if part["same_as"] is not None:
+            part["same_as"] = candidate_of[part["same_as"]]
+    return to_json(payload)
 
 
 def _settle(connection: Connection, shared: Sequence[int]) -> None:

@@ -20,7 +20,10 @@ STATED: Mapping[str, tuple[str, ...]] = {
     "flag": ("flag",),
     "come_back": ("come_back",),
     "einstein_radius": ("einstein_radius",),
+    "same_as": ("same_as", "same_at"),
+    "agreed": ("agreed", "agreed_at"),
     "reveal": (),
+    "control": (),
 }
 
 #: The opinion of one who has said nothing.
@@ -33,12 +36,16 @@ SILENT: Mapping[str, Any] = {
     "flag": 0,
     "come_back": 0,
     "einstein_radius": None,
+    "same_as": None,
+    "same_at": None,
+    "agreed": None,
+    "agreed_at": None,
 }
 
 #: SQLite takes up to 32,766 parameters.
 CHUNK = 10_000
 
-_SHOWN = ("grade", "grader", "graded_at", "subclass", "note", "flag", "come_back", "einstein_radius")
+_SHOWN = ("grade", "grader", "graded_at", "subclass", "note", "flag", "come_back", "einstein_radius", "same_as")
 
 
 def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -76,6 +83,9 @@ def _opinion(row: Row[*tuple[Any, ...]]) -> Opinion:
         flag=bool(row.flag),
         come_back=bool(row.come_back),
         einstein_radius=row.einstein_radius,
+        same_as=row.same_as,
+        agreed=row.agreed,
+        agreed_at=moment(row.agreed_at),
     )
 
 
@@ -96,7 +106,8 @@ def write(connection: Connection, stated: Iterable[Mapping[Any, Any]]) -> None:
 def show(connection: Connection, ids: Sequence[int]) -> None:
     """Bring what the list shows of candidates up to date with what people say of them.
 
-    Shown are the newest grade with its grader and subclass, the newest note, and what anybody flagged.
+    Shown are the newest grade, given or agreed on, with its grader and subclass, the newest note, the newest word on
+    whether it is a duplicate, and what anybody flagged.
     """
     for part in chunks(ids):
         said: dict[int, list[Mapping[Any, Any]]] = {number: [] for number in part}
@@ -110,11 +121,13 @@ def show(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def _shown(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
-    newest = max(
-        (row for row in rows if row["grade"] is not None), key=lambda r: (r["graded_at"], r["grader"]), default=None
-    )
-    noted = max((row for row in rows if row["note"]), key=lambda r: (r["noted_at"] or "", r["grader"]), default=None)
-    order = sorted(rows, key=lambda r: (r is not newest, r["grader"]))
+    newest = _newest(rows, "grade", "graded_at")
+    agreed = _newest(rows, "agreed", "agreed_at")
+    if agreed is not None and (newest is None or agreed["agreed_at"] >= newest["graded_at"]):
+        kind = agreed["subclass"] or ("" if newest is None else newest["subclass"])
+        newest = {**agreed, "grade": agreed["agreed"], "graded_at": agreed["agreed_at"], "subclass": kind}
+    noted, same = _newest(rows, "note", "noted_at"), _newest(rows, "same_as", "same_at")
+    order = sorted(rows, key=lambda r: (newest is None or r["grader"] != newest["grader"], r["grader"]))
     return {
         "a_grade": None if newest is None else newest["grade"],
         "a_grader": "" if newest is None else newest["grader"],
@@ -124,8 +137,15 @@ def _shown(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
         "a_note": "" if noted is None else noted["note"],
         "a_flag": int(any(row["flag"] for row in rows)),
         "a_come_back": int(any(row["come_back"] for row in rows)),
+        "a_same_as": None if same is None else same["same_as"],
         "a_einstein_radius": next((r["einstein_radius"] for r in order if r["einstein_radius"] is not None), None),
     }  # fmt: skip
+
+
+def _newest(rows: Sequence[Mapping[Any, Any]], what: str, when: str) -> Mapping[Any, Any] | None:
+    """The row that states something last."""
+    stated = (row for row in rows if row[what] not in (None, ""))
+    return max(stated, key=lambda row: (row[when] or "", row["grader"]), default=None)
 
 
 def replay(connection: Connection, ids: Sequence[int]) -> None:

@@ -292,6 +292,7 @@ def _candidate(row: Row[*tuple[Any, ...]], mosaic_ids: dict[int, str], said: Map
         come_back=bool(said["come_back"]),
         einstein_radius=said["einstein_radius"],
         kind=row.kind,
+        same_as=said["same_as"],
     )
 
 

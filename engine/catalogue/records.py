@@ -69,8 +69,9 @@ class ScoreRecord:
 class Event:
     """A line of the journal: what was said of a candidate, by whom, when and looking at what.
 
-    ``kind`` is grade, subclass, note, flag, come_back, einstein_radius or reveal. ``payload`` has what was stated and,
-    under ``before``, what the same person said until then; ``action`` is do, undo or redo; events of one operation are
+    ``kind`` is grade, subclass, note, flag, come_back, einstein_radius, same_as, agreed, reveal, control (drawn at
+    random) or scheme, which is about the project: its ``candidate`` is None. ``payload`` has what was stated and, under
+    ``before``, what the same person said until then; ``action`` is do, undo or redo; events of one operation are
     undone together. ``model`` is the key of the score that was shown, ``display`` the state of the display, ``dwell``
     the seconds spent on the candidate.
     """
@@ -81,7 +82,7 @@ class Event:
     action: str
     grader: str
     at: datetime
-    candidate: int
+    candidate: int | None
     kind: str
     payload: Mapping[str, Any]
     model: str
@@ -91,7 +92,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one person says of one candidate; ``einstein_radius`` is arcsec."""
+    """What one person says of one candidate.
+
+    ``einstein_radius`` is arcsec; ``same_as`` the candidate that this one is a duplicate of, or its own id where it is
+    an object of its own; ``agreed`` the grade that the team agreed on, as this person wrote it down.
+    """
 
     candidate: int
     grader: str
@@ -102,6 +107,9 @@ class Opinion:
     flag: bool
     come_back: bool
     einstein_radius: float | None
+    same_as: int | None = None
+    agreed: str | None = None
+    agreed_at: datetime | None = None
 
 
 def mosaic(row: Row[*tuple[Any, ...]]) -> MosaicRecord:

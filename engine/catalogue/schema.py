@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 #: Version of the layout below; a file with a greater one was written by a newer program.
-FORMAT = 2
+FORMAT = 3
 
 #: "DLNS", written to the header of the SQLite file, so that ``file`` and we know whose it is.
 APPLICATION_ID = 0x444C4E53
@@ -102,6 +102,8 @@ candidates = Table(
     Column("flag", Integer, nullable=False, server_default="0"),
     Column("come_back", Integer, nullable=False, server_default="0"),
     Column("einstein_radius", Double),
+    # The candidate that this one is a duplicate of, after the newest statement; its own id: an object of its own.
+    Column("same_as", Integer),
     # Empty for what a scan found, else what calibration stamp it is.
     Column("kind", String, nullable=False, server_default=""),
     Index("candidates_by_position", "mosaic", "y", "x"),
@@ -123,6 +125,11 @@ opinions = Table(
     Column("flag", Integer, nullable=False, server_default="0"),
     Column("come_back", Integer, nullable=False, server_default="0"),
     Column("einstein_radius", Double),
+    Column("same_as", Integer),
+    Column("same_at", String),
+    # The grade that this person says the team agreed on, beside their own.
+    Column("agreed", String),
+    Column("agreed_at", String),
     Index("opinions_by_grader", "grader", "grade", "candidate"),
 )
 
@@ -162,7 +169,8 @@ events = Table(
     Column("action", String, nullable=False),
     Column("grader", String, nullable=False),
     Column("at", String, nullable=False),
-    Column("candidate", ForeignKey("candidates.id"), nullable=False),
+    # None: it is about the project, such as its scheme.
+    Column("candidate", ForeignKey("candidates.id")),
     Column("kind", String, nullable=False),
     Column("payload", Text, nullable=False),
     Column("model", String, nullable=False),

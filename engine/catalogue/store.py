@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,17 +11,17 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 
 from engine.catalogue import detections as scanned
-from engine.catalogue import journal, queries, records
+from engine.catalogue import journal, queries, records, settings
 from engine.catalogue.columns import Columns
 from engine.catalogue.dialect import insert
 from engine.catalogue.identity import match_radius
 from engine.catalogue.queries import Query
 from engine.catalogue.records import MosaicRecord, RunRecord, ScoreRecord, now, to_json
-from engine.catalogue.schema import mosaics, runs, scores, settings
-from engine.catalogue.scheme import LETTERS, Scheme
+from engine.catalogue.schema import mosaics, runs, scores
+from engine.catalogue.scheme import Scheme
 from engine.catalogue.vetting import Vetting
 from engine.errors import ProjectError
 from engine.types import Candidate, Changes, Detection, Mosaic
@@ -107,7 +106,7 @@ class Project(Vetting):
         with self.reading() as connection:
             # Inside a transaction there may be what is then taken back: nothing of it is kept.
             columns = Columns() if self.in_transaction else self._columns
-            return queries.ids(connection, replace(query or Query(), **changes), self._scheme(connection), columns)
+            return queries.ids(connection, replace(query or Query(), **changes), settings.scheme(connection), columns)
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64], seen_by: str | None = None) -> list[Candidate]:
         """The candidates of some ids, in that order, each with its newest score; unknown ids are left out.
@@ -145,32 +144,29 @@ class Project(Vetting):
     def scheme(self) -> Scheme:
         """The grades and subclasses of this project; letters, unless others were chosen."""
         with self.reading() as connection:
-            return self._scheme(connection)
+            return settings.scheme(connection)
 
-    def set_scheme(self, scheme: Scheme) -> Changes:
-        """Choose the grades and subclasses; what was given before stays as it was."""
-        self.set_setting("scheme", scheme.stored())
-        return Changes("Grades", (), frozenset({"settings"}))
-
-    @staticmethod
-    def _scheme(connection: Connection) -> Scheme:
-        text = connection.execute(select(settings.c.value).where(settings.c.key == "scheme")).scalar()
-        return LETTERS if text is None else Scheme.restored(json.loads(text))
+    def set_scheme(self, scheme: Scheme, *, grader: str = "") -> Changes:
+        """Choose the grades and subclasses, as one operation for undo; what was given before stays as it was."""
+        with self.writing() as connection:
+            if scheme == settings.scheme(connection):
+                return Changes("Scheme")
+            text = f"Scheme {' '.join(level.name for level in scheme.grades)}"
+            operation = journal.begin_operation(connection, text, grader)
+            settings.change_scheme(connection, operation, "do", grader, scheme.stored())
+        return Changes(text, (), frozenset({"settings"}))
 
     # Where one was
 
     def setting(self, key: str, default: Any = None) -> Any:
         """A value kept with the project, such as the last selection."""
         with self.reading() as connection:
-            text = connection.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
-        return default if text is None else json.loads(text)
+            return settings.read(connection, key, default)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a value, anything JSON can hold, with the project."""
         with self.writing(durable=False) as connection:
-            statement = insert(connection, settings).values(key=key, value=to_json(value))
-            update = statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
-            connection.execute(update)
+            settings.write(connection, key, value)
 
 
 def _stem(mosaic: Mosaic) -> str:

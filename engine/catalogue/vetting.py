@@ -89,6 +89,22 @@ class Vetting(Database):
         value = {"einstein_radius": None if einstein_radius is None else float(einstein_radius)}
         return self._state(text, "einstein_radius", ids, value, grader=grader)
 
+    def same(self, ids: Ids, other: int, *, grader: str) -> Changes:
+        """Say that candidates are the same object as another one; a candidate and itself: it is no duplicate."""
+        own = [number for number in numbers(ids) if number == int(other)]
+        text = "An object of its own" if own == numbers(ids) else "Same object"
+        with self.writing() as connection:
+            journal.models(connection, [int(other)])
+            return self._state(text, "same_as", ids, {"same_as": int(other)}, grader=grader)
+
+    def agree(self, ids: Ids, grade: str | None, *, grader: str) -> Changes:
+        """Write down the grade that the team agreed on, beside everybody's own; None takes it back.
+
+        The list shows it until somebody grades the candidate anew.
+        """
+        text = "Agreement taken back" if grade is None else f"Agreed on {grade}"
+        return self._state(text, "agreed", ids, {"agreed": grade}, grader=grader)
+
     def reveal(self, id: int, what: Collection[str], *, grader: str) -> None:
         """Journal that a person saw what blind mode hides, such as score or grades; it is no matter of undo."""
         with self.writing() as connection:

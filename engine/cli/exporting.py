@@ -63,7 +63,10 @@ def export(
             job = report_job(rows, project_mosaics(opened), out, remarks=remarks(opened, rows), one_a_page=one_a_page)
             follow(job, "Writing the report", quiet)
         else:
-            write_catalogue(_chosen(opened, grades, min_score), out)
+            from engine.catalogue.known import matches
+
+            rows = _chosen(opened, grades, min_score)
+            write_catalogue(rows, out, matches(opened, [row.id for row in rows]))
 
 
 @app.command()

@@ -11,10 +11,12 @@ from pathlib import Path
 from engine.errors import DataError
 from engine.export import regions, tables
 from engine.export.atomic import atomic
+from engine.export.columns import Known
 from engine.types import Candidate
 
 #: Writers by the ending of the file name.
-FORMATS: Mapping[str, Callable[[Sequence[Candidate], Path], None]] = {
+Writer = Callable[[Sequence[Candidate], Path, Known], None]
+FORMATS: Mapping[str, Writer] = {
     ".csv": tables.write_csv,
     ".ecsv": tables.write_ecsv,
     ".fits": tables.write_fits,
@@ -24,7 +26,7 @@ FORMATS: Mapping[str, Callable[[Sequence[Candidate], Path], None]] = {
 }
 
 
-def catalogue_writer(path: Path | str) -> Callable[[Sequence[Candidate], Path], None]:
+def catalogue_writer(path: Path | str) -> Writer:
     """The writer for a file name; DataError for an ending that no format has, before any work is done."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -32,8 +34,10 @@ def catalogue_writer(path: Path | str) -> Callable[[Sequence[Candidate], Path], 
     return FORMATS[suffix]
 
 
-def write_catalogue(rows: Sequence[Candidate], path: Path | str) -> Path:
+def write_catalogue(rows: Sequence[Candidate], path: Path | str, known: Known | None = None) -> Path:
     """Write candidates to a file, in the format its ending names; the file appears whole or not at all.
+
+    ``known`` is what catalogues of known objects say of them, see ``engine.catalogue.known.matches``.
 
     Raises
     ------
@@ -42,5 +46,5 @@ def write_catalogue(rows: Sequence[Candidate], path: Path | str) -> Path:
     path = Path(path)
     writer = catalogue_writer(path)
     with atomic(path) as partial:
-        writer(rows, partial)
+        writer(rows, partial, known or {})
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,12 @@ from engine.types import Candidate
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from engine.catalogue.known import KnownMatch
+
+
+#: What catalogues of known objects say of candidates, by id, the nearest first, as ``known.matches`` gives it.
+Known = Mapping[int, Sequence["KnownMatch"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +54,44 @@ COLUMNS = (
     Column("subclass", "text", "What kind of lens it is, or what else", ucd="meta.code.class"),
     Column("flag", "int", "1 where somebody flagged the candidate", ucd="meta.code"),
     Column("einstein_radius", "float", "Einstein radius read off the arcs by eye", "arcsec", "phys.angSize"),
+    Column("same_as", "int", "Candidate that this one is a duplicate of, its own id if of none", ucd="meta.id.assoc"),
+    Column("known_name", "text", "Nearest known object within the radius of the match", ucd="meta.id.assoc"),
+    Column("known_reference", "text", "Who published the known object", ucd="meta.bib"),
+    Column("known_grading", "text", "How the known object was graded there", ucd="meta.code.class"),
+    Column("known_separation", "float", "Distance to the known object", "arcsec", "pos.angDistance"),
+    Column("known_others", "text", "More known objects there, each with reference and grading", ucd="meta.note"),
 )
 
 
-def values(rows: Sequence[Candidate], column: Column) -> NDArray[Any]:
-    """One column of a catalogue: int64, float64 with NaN for what is missing, or text, empty for what is missing."""
-    found = [getattr(row, column.name) for row in rows]
+def values(rows: Sequence[Candidate], column: Column, known: Known) -> NDArray[Any]:
+    """One column: int64, masked where it is missing, float64, NaN where it is, or text, empty where it is."""
+    if column.name.startswith("known_"):
+        found = [_known(known.get(row.id, ()), column.name) for row in rows]
+    else:
+        found = [getattr(row, column.name) for row in rows]
     if column.kind == "int":
-        return np.array(found, np.int64)
+        missing = [value is None for value in found]
+        numbers = np.array([-1 if value is None else value for value in found], np.int64)
+        return np.ma.array(numbers, mask=missing, fill_value=-1) if any(missing) else numbers
     if column.kind == "float":
         return np.array([np.nan if value is None else value for value in found], np.float64)
     return np.array(["" if value is None else _text(value) for value in found], np.str_)
+
+
+def _known(matches: Sequence[KnownMatch], name: str) -> str | float | None:
+    """What a column says of known objects."""
+    if not matches:
+        return None
+    if name == "known_others":
+        return "; ".join(described(one) for one in matches[1:])
+    value: str | float | None = getattr(matches[0], name.removeprefix("known_"))
+    return value
+
+
+def described(match: KnownMatch) -> str:
+    """A known object in words, with its reference and grading."""
+    said = ", ".join(text for text in (match.grading, match.reference) if text)
+    return f'{match.name}, {match.separation:.1f}" away: {said}'
 
 
 def _text(value: str) -> str:
@@ -66,17 +99,19 @@ def _text(value: str) -> str:
     return "".join(char for char in value if char in "\t\n" or unicodedata.category(char) not in ("Cc", "Cs"))
 
 
-def table(rows: Sequence[Candidate]) -> Table:
+def table(rows: Sequence[Candidate], known: Known) -> Table:
     """The catalogue as an astropy table, with units, descriptions and UCDs; missing numbers are masked."""
     from astropy.table import Column as PlainColumn
     from astropy.table import MaskedColumn, Table
 
     columns = []
     for column in COLUMNS:
-        data = values(rows, column)
+        data = values(rows, column, known)
         options = {"name": column.name, "unit": column.unit or None, "description": column.description}
         if column.kind == "float":
             filled = MaskedColumn(data, mask=np.isnan(data), **options)
+        elif np.ma.isMaskedArray(data):
+            filled = MaskedColumn(data, fill_value=-1, **options)
         else:
             filled = PlainColumn(data, **options)
         filled.meta["ucd"] = column.ucd

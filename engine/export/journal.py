@@ -32,18 +32,22 @@ def journal_job(project: Project, path: Path | str) -> Iterator[Step]:
         table.writerow(COLUMNS)
         for start in range(0, len(events), _BATCH):
             part = events[start : start + _BATCH]
-            rows = {row.id: row for row in project.rows(sorted({event.candidate for event in part}))}
+            wanted = {event.candidate for event in part if event.candidate is not None}
+            rows = {row.id: row for row in project.rows(sorted(wanted))}
             for event in part:
-                row = rows[event.candidate]
+                row = None if event.candidate is None else rows[event.candidate]
                 key = "revealed" if event.kind == "reveal" else event.kind
                 value, before = event.payload.get(key), event.payload.get("before", {}).get(key)
                 display = "" if event.display is None else json.dumps(event.display, ensure_ascii=False)
                 who = (event.uuid, event.at.isoformat(), event.grader, event.action, event.operation)
-                what = (row.id, row.name, _text(row.ra), _text(row.dec), event.kind, _text(value), _text(before))
+                place = ("",) * 4 if row is None else (row.id, row.name, _text(row.ra), _text(row.dec))
+                what = (*place, event.kind, _text(value), _text(before))
                 table.writerow([*who, *what, event.model, _text(event.dwell), display])
             yield Step(start + len(part), len(events), note=path.name)
     yield Step(len(events), len(events), (path,), f"{len(events):,} entries in {path.name}")
 
 
 def _text(value: object) -> str:
+    if isinstance(value, dict):  # a scheme
+        return json.dumps(value, ensure_ascii=False)
     return "" if value is None else " ".join(map(str, value)) if isinstance(value, list) else str(value)

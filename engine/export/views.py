@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Project
 from engine.catalogue.known import matches
+from engine.export.columns import described
 from engine.images import scaling
 from engine.images.cutouts import cut
 from engine.models.preprocess import prepare
@@ -91,9 +92,6 @@ def remarks(project: Project, rows: Sequence[Candidate]) -> Mapping[int, tuple[s
         graded = [one for one in said[number] if one.grade is not None]
         lines = [f"{one.grader}: {one.grade}{f' ({one.subclass})' if one.subclass else ''}" for one in graded]
         lines = ["; ".join(lines)] if len(graded) > 1 else []
-        lines += [
-            f'{one.name}, {one.separation:.1f}" away: ' + ", ".join(filter(None, (one.grading, one.reference)))
-            for one in known[number]
-        ]
+        lines += [described(one) for one in known[number]]
         found[number] = tuple(lines)
     return found

@@ -13,12 +13,20 @@ from astropy.io import votable
 from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
+from engine.catalogue.known import KnownMatch
 from engine.errors import DataError
 from engine.export import FORMATS, catalogue_writer, write_catalogue
 from engine.export.columns import COLUMNS
 from engine.types import Candidate
 
 NAMES = [column.name for column in COLUMNS]
+KNOWN = {
+    7: (
+        KnownMatch(7, "SL2S J1", 215.5, 52.7, 0.25, "More+2016, {A}", "confident", "a.csv"),
+        KnownMatch(7, "CFHTLS 3", 215.5, 52.7, 1.5, "Doe 2020", "", "b.csv"),
+    )
+}
+SAID = ("SL2S J1", "More+2016, {A}", "confident", 0.25, 'CFHTLS 3, 1.5" away: Doe 2020')
 NOTE = "Bogen 弧 «sehr» blau, 50 % \U0001f52d; {2\"} 'x' <&>\nsecond line"
 
 ROWS = [
@@ -41,6 +49,7 @@ ROWS = [
         grader="Zoë Ångström",
         graded_at=datetime(2026, 1, 2, tzinfo=UTC),
         note=NOTE,
+        same_as=3,
     ),
     Candidate(
         id=2**40,
@@ -76,10 +85,12 @@ def value(column: object, index: int) -> object:
 
 @pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".fits", ".vot"])
 def test_astropy_reads_back_every_cell(tmp_path, suffix):
-    table = read(write_catalogue(ROWS, tmp_path / f"lenses{suffix}"))
+    table = read(write_catalogue(ROWS, tmp_path / f"lenses{suffix}", KNOWN))
     assert table.colnames == NAMES
+    assert tuple(value(table[name], 0) for name in NAMES if name.startswith("known_")) == SAID
+    assert {value(table[name], 1) for name in NAMES if name.startswith("known_")} == {None}
     for index, row in enumerate(ROWS):
-        for name in NAMES:
+        for name in (name for name in NAMES if not name.startswith("known_")):
             expected = getattr(row, name)
             expected = None if expected == "" or (isinstance(expected, float) and np.isnan(expected)) else expected
             assert value(table[name], index) == expected, name
@@ -101,8 +112,10 @@ def test_an_empty_catalogue_has_all_columns(tmp_path, suffix):
 
 
 def test_parquet_has_nulls_and_says_what_the_columns_mean(tmp_path):
-    table = pyarrow.parquet.read_table(write_catalogue(ROWS, tmp_path / "lenses.parquet"))
+    table = pyarrow.parquet.read_table(write_catalogue(ROWS, tmp_path / "lenses.parquet", KNOWN))
     first, second = table.to_pylist()
+    assert tuple(first[name] for name in NAMES if name.startswith("known_")) == SAID
+    assert (first["same_as"], second["same_as"], second["known_separation"]) == (3, None, None)
     assert (first["note"], first["ra"], first["id"]) == (NOTE, ROWS[0].ra, 7)
     assert (second["ra"], second["dec"], second["flux"], second["note"]) == (None, None, None, "")
     assert table.schema.field("ra").metadata == {
@@ -113,7 +126,7 @@ def test_parquet_has_nulls_and_says_what_the_columns_mean(tmp_path):
 
 
 def test_the_votable_is_valid_and_says_icrs(tmp_path):
-    path = write_catalogue(ROWS, tmp_path / "lenses.vot")
+    path = write_catalogue(ROWS, tmp_path / "lenses.vot", KNOWN)
     document = votable.parse(path, verify="exception")
     table = document.get_first_table()
     assert document.resources[0].coordinate_systems[0].system == "ICRS"
@@ -123,12 +136,14 @@ def test_the_votable_is_valid_and_says_icrs(tmp_path):
 
 def test_regions_are_circles_coloured_by_grade(tmp_path):
     rows = [*ROWS, replace(ROWS[0], grade="X2", note="")]
-    lines = write_catalogue(rows, tmp_path / "lenses.reg").read_text(encoding="utf-8").splitlines()
+    lines = write_catalogue(rows, tmp_path / "lenses.reg", KNOWN).read_text(encoding="utf-8").splitlines()
     circles = [line for line in lines if "circle" in line]
     assert lines[0].startswith("# Region file format: DS9")
     assert re.fullmatch(
-        r'icrs;circle\(215\.5382458,52\.7811389,3"\) # color=green text=\{[^{}]*\} tag=\{A\}', circles[0]
+        r'icrs;circle\(215\.5382458,52\.7811389,3"\) # color=green text=\{[^{}]*\}( tag=\{[^{}]*\}){3}',
+        circles[0],
     )
+    assert 'tag={known: SL2S J1, 0.2" away: confident, More+2016, (A)}' in circles[0]
     assert "弧" in circles[0]
     # DS9 counts pixels from 1.
     assert circles[1].startswith("image;circle(2.00,3.00,12) # color=white text={field_x0001y0002 0.500}")
@@ -140,7 +155,7 @@ def test_the_first_columns_are_those_other_tools_expect():
 
 
 def test_every_field_of_a_candidate_is_written_or_left_out_on_purpose():
-    assert {field.name for field in fields(Candidate)} - {column.name for column in COLUMNS} == {
+    assert {field.name for field in fields(Candidate)} - set(NAMES) == {
         "graded_at",
         "come_back",  # a reminder to oneself
         "kind",  # empty in a catalogue: calibration stamps are left out

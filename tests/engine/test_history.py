@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.catalogue import Project, opinions
+from engine.catalogue import LETTERS, NUMBERS, Project, Scheme, opinions
 from engine.catalogue.merge import merge
 from engine.errors import ProjectError
 from tests.engine.catalogue_parts import fill, make_mosaic
@@ -294,3 +294,54 @@ def test_an_einstein_radius_is_written_and_taken_back():
         assert len(project.ids(ranges={"einstein_radius": (1, None)})) == 1
         project.undo()
         assert project.candidate(1).einstein_radius is None
+
+
+def test_a_scheme_is_undone_and_done_again_over_a_restart(tmp_path):
+    with Project.create(tmp_path / "a") as project:
+        fill(project, 0.5)
+        project.grade(1, "A", grader="Ada")
+        project.set_scheme(NUMBERS, grader="Ada")
+        assert not project.set_scheme(NUMBERS, grader="Ada").kinds
+        path = project.path
+    with Project.open(path) as project:
+        assert project.history_text("undo", "Ada") == "Scheme 3 2 1 0"
+        assert project.undo("Ada").kinds == {"settings"}
+        assert project.scheme() == LETTERS
+        path = project.path
+    with Project.open(path) as project:
+        assert project.redo("Ada").kinds == {"settings"}
+        assert project.scheme() == NUMBERS
+        project.undo("Ada")
+        assert project.undo("Ada").ids == (1,)
+        assert [(event.kind, event.action) for event in project.journal() if event.candidate is None] == [
+            ("scheme", "do"), ("scheme", "undo"), ("scheme", "redo"), ("scheme", "undo"),
+        ]  # fmt: skip
+
+
+def test_an_undone_scheme_leaves_the_one_that_another_person_chose_since():
+    own = Scheme(NUMBERS.grades, LETTERS.subclasses[:2])
+    with Project.temporary() as project:
+        project.set_scheme(NUMBERS, grader="Ada")
+        project.set_scheme(own, grader="Bo")
+        project.undo("Ada")
+        assert project.scheme() == own
+        project.undo("Bo")
+        assert project.scheme() == NUMBERS
+
+
+def test_what_a_team_agreed_on_is_shown_until_somebody_grades_anew():
+    with Project.temporary() as project:
+        (number,) = fill(project, 0.5)
+        project.grade(number, "A", grader="Ada")
+        project.classify(number, "arc", grader="Ada")
+        project.grade(number, "X", grader="Bo")
+        project.agree(number, "B", grader="Bo")
+        row = project.candidate(number)
+        assert (row.grade, row.grader) == ("B", "Bo")
+        assert {one.grader: one.grade for one in project.opinions(number)[number]} == {"Ada": "A", "Bo": "X"}
+        project.grade(number, "C", grader="Ada")
+        assert project.candidate(number).grade == "C"
+        project.undo("Ada")
+        assert project.candidate(number).grade == "B"
+        project.undo("Bo")
+        assert project.candidate(number).grade == "X"

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.catalogue import NUMBERS, Project
+from engine.catalogue import LETTERS, NUMBERS, Project
 from engine.catalogue.identity import pair
 from engine.catalogue.merge import MergeReport, merge
 from engine.errors import ProjectError
@@ -279,3 +279,21 @@ def test_the_command_merges_into_a_copy_and_prints_the_consensus(tmp_path, capsy
     assert "ada A, bo B" in (tmp_path / "together.csv").read_text()
     assert '"fleiss":' in deeplense("consensus", tmp_path / "team.deeplense", "--json").out
     assert "no table format" in deeplense("consensus", tmp_path / "team.deeplense", "--out", tmp_path / "a.doc").err
+
+
+def test_duplicates_agreements_and_schemes_come_along_by_the_ids_of_here(tmp_path):
+    with Project.create(tmp_path / "a") as a, Project.create(tmp_path / "b") as b:
+        fill(a, 0.5, 0.4, 0.3)
+        run = b.start_run(make_mosaic(), "finder-1")
+        b.add(run, [detection(100.0 * i, 50) for i in (2, 1, 0)])
+        b.same(1, 3, grader="Bo")
+        b.same(2, 2, grader="Bo")
+        b.agree(3, "B", grader="Bo")
+        b.set_scheme(NUMBERS, grader="Bo")
+        for _ in range(2):
+            merged(a, b.path)
+        assert [row.same_as for row in a.rows([1, 2, 3])] == [None, 2, 1]
+        assert a.candidate(1).grade == "B"
+        assert a.scheme() == LETTERS
+        assert [event.kind for event in a.journal()] == ["same_as", "same_as", "agreed", "scheme"]
+        assert a.undo() is None

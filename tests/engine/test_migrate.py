@@ -14,6 +14,7 @@ from engine.catalogue.schema import FORMAT, metadata
 from engine.errors import ProjectError
 
 OLD = Path(__file__).with_name("project_format_1.sql")
+SECOND = Path(__file__).with_name("project_format_2.sql")
 
 
 @pytest.fixture
@@ -77,3 +78,23 @@ def test_the_copy_that_is_kept_is_the_old_project(path, tmp_path):
     kept = Path(shutil.copy(path.with_name("old.deeplense.format-1"), tmp_path / "kept.deeplense"))
     with Project.open(kept, read_only=True) as project:
         _check(project)
+
+
+def test_a_project_of_the_second_format_keeps_all_that_was_said(tmp_path):
+    path = tmp_path / "two.deeplense"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(SECOND.read_text())
+    with Project.open(path) as project:
+        said = {
+            (one.candidate, one.grader): (one.grade, one.note)
+            for row in project.opinions([1, 2]).values()
+            for one in row
+        }
+        assert said == {(1, "Ada"): ("A", ""), (1, "Bo"): ("X", ""), (2, "Ada"): ("A", "")}
+        assert [level.name for level in project.scheme().grades] == ["3", "2", "1", "0"]
+        assert len(project.journal()) == 8
+        assert project.history_text("undo", "Ada") == 'Einstein radius 1.25"'
+        project.same(2, 1, grader="Ada")
+        with project.reading() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert _format(path) == FORMAT
