@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue.identity import match_radius
-from engine.detect.heatmap import HeatmapSearch, heatmap_search, joined, measured_peaks
+from engine.detect.heatmap import HeatmapSearch, heatmap_search
 from engine.detect.objects import Objects
 from engine.detect.scoring import Scorer, bands_for, check_scores, expected, look
-from engine.detect.sources import SOURCE, detection_image, extract_sources, measure_sources
+from engine.detect.search import Region, Search, search_here
+from engine.detect.sources import SOURCE
 from engine.detect.tiles import MARGIN, Core, Seen, grown, hold, tile_cores
 from engine.images.cutouts import cut
 from engine.models.card import load_card
@@ -32,18 +34,20 @@ if TYPE_CHECKING:
     from engine.models.predict import Classifier
 
 _LARGEST_BORDER = 512  # pixels around a tile that are held for its stamps; wider stamps are cut from the disk
-_MEASURED_AT_ONCE = 250
 _UNITS = 1000  # of progress, a tile
 _SEARCH = 0.3  # of a tile's work
 _STEP_SECONDS = 0.15
 
 
-def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) -> Iterator[Step]:
+def scan(
+    request: ScanRequest, classifier: Classifier | Scorer | None = None, search: Search = search_here
+) -> Iterator[Step]:
     """Find and score the sources of a mosaic.
 
     Parameters
     ----------
     classifier : the loaded ``request.model``; loaded here when None
+    search : how the sources of a tile are found; ``engine.detect.search.SearchProcess`` leaves this process alone
 
     Yields
     ------
@@ -73,7 +77,7 @@ def scan(request: ScanRequest, classifier: Classifier | Scorer | None = None) ->
     for number, core in enumerate(tiles):
         start = number * _UNITS
         tile = Tile(request, core, classifier.card, dense)
-        for share in tile.search():
+        for share in tile.search(search):
             yield Step(
                 start + int(_SEARCH * share * _UNITS), total, note=f"Tile {number + 1} of {len(tiles)}: searching"
             )
@@ -113,34 +117,31 @@ class Tile:
         self.mosaic: Mosaic = request.mosaic
         self.sources = np.empty(0, SOURCE)
 
-    def search(self) -> Iterator[float]:
+    def search(self, search: Search) -> Iterator[float]:
         """Read the pixels and find the sources whose centre lies in the core; yields the fraction done."""
         yield 0.0
         held = grown(self.core, self.border, self.mosaic.shape)
         self.mosaic, pixels = hold(self.mosaic, held)
-        yield 0.1
-        y0, y1, x0, x1 = grown(self.core, self.request.overlap, self.mosaic.shape)
-        image, light = detection_image(pixels[:, y0 - held[0] : y1 - held[0], x0 - held[2] : x1 - held[2]])
-        yield 0.3
-        if self.request.detector == "heatmap":
-            found = self.sources
-        else:
-            found = extract_sources(image, threshold=self.request.threshold)
-        x, y = found["x"] + x0, found["y"] + y0
-        top, bottom, left, right = self.core
-        inside = (y >= top - MARGIN) & (y < bottom + MARGIN) & (x >= left - MARGIN) & (x < right + MARGIN)
-        found = found[inside]
-        yield 0.6
-        parts = [self.sources]
-        for start in range(0, len(found), _MEASURED_AT_ONCE):
-            parts.append(measure_sources(found[start : start + _MEASURED_AT_ONCE], image, light))
-            yield 0.6 + 0.4 * start / len(found)
-        self.sources = np.concatenate(parts)
+        peaks = None
         if self.dense is not None:
             for share in self.dense.search(self.core):
-                yield 0.9 + 0.1 * share
-            peaks = measured_peaks(self.dense.within(self.core) - (x0, y0), image, light)
-            self.sources = joined(self.sources, peaks, match_radius(self.mosaic))
+                yield 0.1 + 0.2 * share
+            peaks = self.dense.within(self.core)
+        y0, y1, x0, x1 = grown(self.core, self.request.overlap, self.mosaic.shape)
+        top, bottom, left, right = self.core
+        region = Region(
+            pixels[:, y0 - held[0] : y1 - held[0], x0 - held[2] : x1 - held[2]],
+            None if self.request.detector == "heatmap" else self.request.threshold,
+            (left - x0 - MARGIN, right - x0 + MARGIN, top - y0 - MARGIN, bottom - y0 + MARGIN),
+            None if peaks is None else peaks - (x0, y0),
+            match_radius(self.mosaic),
+        )
+        with closing(search(region)) as looking:
+            try:
+                while True:
+                    yield 0.3 + 0.7 * next(looking)
+            except StopIteration as end:
+                self.sources = end.value
         self.sources["x"] += x0
         self.sources["y"] += y0
 
