@@ -72,3 +72,14 @@ def pair(known: Positions, found: Positions, radius: float) -> NDArray[np.int64]
             owner[theirs] = ours
             taken.add(ours)
     return owner
+
+
+def chord(radius: float) -> float:
+    """The straight line between two points of the unit sphere, ``radius`` arcsec apart."""
+    return float(2 * np.sin(np.radians(radius / 3600) / 2))
+
+
+def unit_vectors(places: Positions) -> Positions:
+    """Unit vectors (n, 3) of sky positions (n, 2) in degrees."""
+    ra, dec = np.radians(places).T
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import radians
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from sqlalchemy import ColumnElement, Connection, select
 
+from engine.catalogue.identity import chord, unit_vectors
 from engine.catalogue.journal import inserted
 from engine.catalogue.known_files import KnownObjects
 from engine.catalogue.opinions import chunks
@@ -70,7 +68,7 @@ def crossmatch(project: Project, objects: KnownObjects, radius: float = RADIUS) 
     places, prints = _places(project)
     if not len(places) and not prints:
         raise ProjectError("no mosaic of this project has a WCS: a catalogue cannot be matched without sky positions")
-    tree = cKDTree(_unit(places[:, 2:])) if len(places) else None
+    tree = cKDTree(unit_vectors(places[:, 2:])) if len(places) else None
     lines: list[dict[str, Any]] = []
     for start in range(0, len(objects), _BATCH):
         yield Step(start, len(objects), note=f"{len(lines)} objects on these mosaics")
@@ -109,10 +107,10 @@ def _nearest(tree: cKDTree | None, sky: Positions, radius: float) -> tuple[NDArr
     """Row of the nearest candidate and its distance in arcsec; -1 where there is none within the radius."""
     near, apart = np.full(len(sky), -1, np.int64), np.full(len(sky), np.inf)
     if tree is not None:
-        found = tree.query(_unit(sky), distance_upper_bound=_chord(radius))
-        chord, index = np.asarray(found[0]), np.asarray(found[1])
-        close = np.isfinite(chord)
-        near[close], apart[close] = index[close], np.degrees(2 * np.arcsin(chord[close] / 2)) * 3600
+        found = tree.query(unit_vectors(sky), distance_upper_bound=chord(radius))
+        length, index = np.asarray(found[0]), np.asarray(found[1])
+        close = np.isfinite(length)
+        near[close], apart[close] = index[close], np.degrees(2 * np.arcsin(length[close] / 2)) * 3600
     return near, apart
 
 
@@ -173,36 +171,9 @@ def _read(project: Project, condition: ColumnElement[bool]) -> list[KnownMatch]:
         return [KnownMatch(*row) for row in fetch(connection, query.order_by(known.c.separation, known.c.id))]
 
 
-def duplicates(project: Project, radius: float = RADIUS) -> list[tuple[int, ...]]:
-    """Candidates that lie within ``radius`` arcsec of each other, as on mosaics that overlap; groups of ids, sorted."""
-    query = select(candidates.c.id, candidates.c.ra, candidates.c.dec).where(
-        candidates.c.ra.is_not(None), candidates.c.kind == ""
-    )
-    with project.reading() as connection:
-        table = np.array(fetch(connection, query.order_by(candidates.c.id)), np.float64).reshape(-1, 3)
-    if len(table) < 2:
-        return []
-    pairs = cKDTree(_unit(table[:, 1:])).query_pairs(_chord(radius), output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(table), len(table)))
-    group = connected_components(links, directed=False)[1]
-    shared = np.unique(group[pairs[:, 0]])
-    return sorted(tuple(table[group == one, 0].astype(int).tolist()) for one in shared)
-
-
-def _chord(radius: float) -> float:
-    """The straight line between two points of the unit sphere, ``radius`` arcsec apart."""
-    return float(2 * np.sin(radians(radius / 3600) / 2))
-
-
-def _unit(places: Positions) -> Positions:
-    """Unit vectors (n, 3) of sky positions (n, 2) in degrees."""
-    ra, dec = np.radians(places).T
-    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-
-
 def _inside(places: Positions, corners: Positions) -> NDArray[np.bool_]:
     """Whether sky positions lie in the convex patch between great circles through its corners, given in turn."""
-    points, edges = _unit(places), _unit(corners)
+    points, edges = unit_vectors(places), unit_vectors(corners)
     side = points @ np.cross(edges, np.roll(edges, -1, axis=0)).T
     centre = edges.mean(0)
     return np.asarray((np.all(side >= 0, axis=1) | np.all(side <= 0, axis=1)) & (points @ centre > 0))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal, select
 
 from engine.catalogue.columns import KEPT, Columns
+from engine.catalogue.duplicates import repeated
 from engine.catalogue.opinions import SILENT, chunks
 from engine.catalogue.records import Positions, moment, number
 from engine.catalogue.schema import candidates, known, mosaics, opinions
@@ -44,7 +45,8 @@ class Query:
     ``grades`` keeps those with one of these grades (None: not graded yet), ``subclasses`` likewise, ``text`` those with
     it in name or note, in either case, ``mosaic`` those of one mosaic's id, ``known`` those that are in a catalogue of
     known objects or not; ``ranges`` limits columns of NUMBER_COLUMNS, inclusive. ``differ_by`` keeps those on which the
-    worth of two persons' grades differs by as much or more, ``fewer_than`` those that fewer persons have graded.
+    worth of two persons' grades differs by as much or more, until they agreed on one; ``fewer_than`` those that fewer
+    persons have graded. ``once`` leaves out what is the same object as another candidate.
 
     ``seen_by`` is whose eyes to look with: grade, subclass, note, flags and measures are then this person's own, and
     what the others said plays no part but in ``differ_by`` and ``fewer_than``. ``calibration`` takes calibration stamps
@@ -65,6 +67,7 @@ class Query:
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     differ_by: float | None = None
     fewer_than: int | None = None
+    once: bool = False
     seen_by: str | None = None
     calibration: bool = False
     seed: int = 0
@@ -96,6 +99,8 @@ def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) 
             passed = np.full(len(chosen), not wanted)
             passed[columns.places(_fetch_ids(connection, condition))] = wanted
             chosen &= passed
+        if query.once:
+            chosen[columns.places(repeated(connection))] = False
         if query.text:
             chosen &= columns.named(connection, query.text) | _noted(connection, columns, query.text, query.seen_by)
         found = columns.ids[chosen]
@@ -196,16 +201,19 @@ def _is_said(
 def _teams(query: Query, scheme: Scheme) -> list[Condition]:
     """Conditions on several persons' grades."""
     conditions: list[Condition] = []
-    graded = select(opinions.c.candidate).where(opinions.c.grade.is_not(None)).group_by(opinions.c.candidate)
+    given, agreed = opinions.c.grade.is_not(None), opinions.c.agreed.is_not(None)
+    graded = select(opinions.c.candidate).where(given | agreed).group_by(opinions.c.candidate)
     if query.differ_by is not None:
         worth = case(
             *((opinions.c.grade == level.name, literal(level.value)) for level in scheme.grades),
             *((func.substr(opinions.c.grade, 1, 1) == level.name, literal(level.value)) for level in scheme.grades),
         )
         apart = func.max(worth) - func.min(worth) >= query.differ_by
-        conditions.append((graded.having(apart), True))
+        last_agreed = func.max(opinions.c.agreed_at)
+        still = last_agreed.is_(None) | (last_agreed < func.max(opinions.c.graded_at))
+        conditions.append((graded.having(apart, still), True))
     if query.fewer_than is not None:
-        conditions.append((graded.having(func.count() >= query.fewer_than), False))
+        conditions.append((graded.having(func.count(opinions.c.grade) >= query.fewer_than), False))
     return conditions
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from engine.catalogue import detections as scanned
-from engine.catalogue import journal, queries, records, settings
+from engine.catalogue import duplicates, journal, queries, records, settings
 from engine.catalogue.columns import Columns
 from engine.catalogue.dialect import insert
 from engine.catalogue.identity import match_radius
@@ -138,6 +138,11 @@ class Project(Vetting):
         """How many candidates have each grade; None counts those not graded yet."""
         with self.reading() as connection:
             return queries.counts(connection, mosaic, seen_by)
+
+    def repeated(self) -> NDArray[np.int64]:
+        """Ids of the candidates that are the same object as another one, after what people said last."""
+        with self.reading() as connection:
+            return duplicates.repeated(connection)
 
     # How grades are called
 

@@ -117,8 +117,9 @@ def crossmatch(
     quiet: Quiet = False,
 ) -> None:
     """Mark the candidates that are in a catalogue of known objects, with reference and grading; needs no network."""
+    from engine.catalogue.duplicates import duplicates
     from engine.catalogue.known import crossmatch as crossmatch_job
-    from engine.catalogue.known import duplicates, matches, missed
+    from engine.catalogue.known import matches, missed
     from engine.catalogue.known_files import read_known
     from engine.catalogue.store import Project
 

@@ -104,6 +104,20 @@ def test_queues_show_what_their_names_say():
             queue("best", grader="Ada")
 
 
+def test_a_disagreement_ends_with_an_agreement_and_begins_again_with_a_new_grade():
+    with Project.temporary() as project:
+        one, other = fill(project, 0.9, 0.8)
+        for grader, grade in (("Ada", "A"), ("Bo", "X")):
+            project.grade([one, other], grade, grader=grader)
+        assert project.ids(queue("disagreements", grader="Ada")).tolist() == [one, other]
+        project.agree(one, "B", grader="Cy")
+        assert project.ids(queue("disagreements", grader="Ada")).tolist() == [other]
+        assert project.ids(queue("few graders", grader="Dee", wanted=3)).tolist() == [one, other]
+        assert project.ids(queue("few graders", grader="Dee", wanted=2)).tolist() == []
+        project.grade(one, "C", grader="Bo")
+        assert project.ids(queue("disagreements", grader="Ada")).tolist() == [one, other]
+
+
 def test_random_order_keeps_its_places_when_others_go():
     with Project.temporary() as project:
         fill(project, *np.linspace(0, 1, 50))

@@ -10,7 +10,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from engine.catalogue import Project
-from engine.catalogue.known import crossmatch, duplicates, matches, missed
+from engine.catalogue.known import crossmatch, matches, missed
 from engine.catalogue.known_files import read_known
 from engine.errors import DataError, ProjectError
 from tests.engine.catalogue_parts import detection, fill, make_mosaic
@@ -130,14 +130,6 @@ def read_known_from(places: SkyCoord) -> object:
     from engine.catalogue.known_files import KnownObjects
 
     return KnownObjects(Path("made.csv"), (), places.ra.deg, places.dec.deg, (), (), {})
-
-
-def test_the_same_object_on_two_mosaics_is_a_duplicate():
-    first, second = sky(name="one"), sky((10.0, 2.01), name="two")
-    with Project.temporary() as project:
-        ids = scan(project, first, (300.0, 700.0), (500.0, 500.0))
-        again = scan(project, second, tuple(second.pixel(first.world(np.array([(300.0, 700.0)])))[0]))
-        assert duplicates(project, 1.0) == [(ids[0], again[0])]
 
 
 def test_without_a_wcs_there_is_nothing_to_match(tmp_path):
