@@ -86,5 +86,5 @@ class BlindVerbs(Core):
                 grades[np.isin(found.ids, own)] = grade
         seen = np.flatnonzero(grades != None)  # noqa: E711
         return replace(
-            found, ids=found.ids[seen], xy=found.xy[seen], grades=tuple(grades[seen]), scores=np.ones(len(seen))
+            found, ids=found.ids[seen], xy=found.xy[seen], grades=grades[seen], scores=np.ones(len(seen))
         )

@@ -106,12 +106,17 @@ class Markers:
 
 def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: int) -> NDArray[np.uint8]:
     """Grades as indices of colours: 0 is ungraded; what is no grade itself has the colour of its first letter."""
+    colours = np.zeros(count, np.uint8)
     if not len(grades):
-        return np.zeros(count, np.uint8)
+        return colours
+    graded = np.flatnonzero(np.asarray(grades, object) != None)  # noqa: E711
+    if not len(graded):
+        return colours
     names = {name: number for number, name in enumerate(grade_colours(), 1)}
-    given, places = np.unique(np.array([grade or "" for grade in grades]), return_inverse=True)
+    given, places = np.unique([str(grades[index]) for index in graded], return_inverse=True)
     numbers = [names.get(str(name)) or names.get(str(name)[:1].upper(), 0) for name in given]
-    return np.array(numbers, np.uint8)[places]
+    colours[graded] = np.array(numbers, np.uint8)[places]
+    return colours
 
 
 def draw_circles(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from engine.catalogue import packed
 from engine.catalogue.schema import APPLICATION_ID, FORMAT, meta, metadata
 from engine.errors import ProjectError
 
@@ -81,6 +82,7 @@ def take_lock(path: Path) -> FileLock:
 def _prepare(connection: sqlite3.Connection, *, writable: bool) -> None:
     # Transactions are begun by us: the driver would begin them only at the first write, after what was read for it.
     connection.isolation_level = None
+    packed.install(connection)
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA cache_size=-65536")

@@ -109,8 +109,18 @@ def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) 
         if query.order == "id":
             return found[::-1].copy() if query.descending else found
         value = _numbers_of(connection, columns, query.order, query.seen_by, scheme)[chosen]
-        # What is no number comes last either way; ids are in order already, and stay so among equals.
-        return found[np.argsort(-value if query.descending else value, kind="stable")]
+        return found[_sorted(-value if query.descending else value)]
+
+
+def _sorted(value: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices (n,) in order of value, NaN last, equals in the order they are in: as a stable sort, in half its time."""
+    order = np.argsort(value)
+    ordered = value[order]
+    same = (ordered[1:] == ordered[:-1]) | np.isnan(ordered[:-1])
+    run = np.concatenate([[0], np.cumsum(~same)])
+    tied = np.flatnonzero(np.concatenate([same, [False]]) | np.concatenate([[False], same]))
+    order[tied] = order[tied][np.lexsort((order[tied], run[tied]))]
+    return order
 
 
 def _ranges(query: Query) -> dict[str, tuple[float | None, float | None]]:
@@ -131,9 +141,10 @@ def _numbers_of(
         return columns.number(connection, name)
     if name == "name":
         return columns.rank_of_names(connection)
+    if name == "model":
+        return columns.rank_of_models(connection)
     value = np.full(len(columns.ids), np.nan)
-    table, key = (opinions, opinions.c.candidate) if seen_by is not None and name != "model" else (
-        candidates, candidates.c.id)  # fmt: skip
+    table, key = (opinions, opinions.c.candidate) if seen_by is not None else (candidates, candidates.c.id)
     said = select(key, table.c[name]).where(table.c[name].is_not(None), table.c[name] != SILENT.get(name, ""))
     rows = fetch(connection, said.where(opinions.c.grader == seen_by) if table is opinions else said)
     rows = [row for row in rows if row[1] != ""]
@@ -238,19 +249,21 @@ def _shuffled(found: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return found[np.lexsort((found, mixed))]
 
 
-def positions(connection: Connection, mosaic: str | None) -> Positions:
+def positions(connection: Connection, mosaic: str | None, columns: Columns) -> Positions:
     """Where all candidates are, with grade and score, in order of id."""
-    query = select(*(candidates.c[name] for name in ("id", "x", "y", "grade", "score"))).where(candidates.c.kind == "")
-    if mosaic is not None:
-        query = query.where(candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == mosaic)))
-    found = fetch(connection, query.order_by(candidates.c.id))
-    xy = np.fromiter((value for row in found for value in row[1:3]), np.float64, 2 * len(found)).reshape(-1, 2)
-    return Positions(
-        np.fromiter((row[0] for row in found), np.int64, len(found)),
-        xy,
-        tuple(row[3] for row in found),
-        np.fromiter((number(row[4]) for row in found), np.float64, len(found)),
-    )
+    with columns.lock:
+        columns.refresh(connection)
+        chosen = columns.survey.copy()
+        if mosaic is not None:
+            number = connection.execute(select(mosaics.c.number).where(mosaics.c.id == mosaic)).scalar()
+            chosen &= columns.number(connection, "mosaic") == (0 if number is None else number)
+        x, y, score = (columns.number(connection, name)[chosen] for name in ("x", "y", "score"))
+        grades = np.full(len(chosen), None, object)
+        given = select(candidates.c.id, candidates.c.grade).where(candidates.c.kind == "", candidates.c.grade > "")
+        said = dict(fetch(connection, given.order_by(candidates.c.id)))
+        at = columns.places(np.fromiter(said, np.int64, len(said)))
+        grades[at] = [said[id] for id in columns.ids[at].tolist()]
+        return Positions(columns.ids[chosen], np.stack([x, y], axis=1), grades[chosen], score)
 
 
 def rows(
@@ -310,13 +323,12 @@ def counts(connection: Connection, mosaic: str | None, seen_by: str | None) -> d
     if mosaic is not None:
         listed.append(candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == mosaic)))
     grade = candidates.c.grade if seen_by is None else opinions.c.grade
-    counted = select(grade, func.count(candidates.c.id)).where(*listed).group_by(grade)
+    counted = select(grade, func.count(candidates.c.id)).where(*listed, grade.is_not(None)).group_by(grade)
     if seen_by is not None:
         mine = (opinions.c.candidate == candidates.c.id) & (opinions.c.grader == seen_by)
-        counted = counted.select_from(candidates.join(opinions, mine)).where(grade.is_not(None))
-    found = {row[0]: row[1] for row in connection.execute(counted)}
-    if seen_by is not None:
-        total = connection.execute(select(func.count(candidates.c.id)).where(*listed)).scalar_one()
-        left = total - sum(found.values())
-        found |= {None: left} if left else {}
-    return found
+        counted = counted.select_from(candidates.join(opinions, mine))
+    found: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(counted)}
+    # The many that have none are not looked at one by one.
+    total = connection.execute(select(func.count(candidates.c.id)).where(*listed)).scalar_one()
+    left = total - sum(found.values())
+    return found | ({None: left} if left else {})

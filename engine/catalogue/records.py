@@ -45,11 +45,14 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Positions:
-    """Where candidates are, to draw them all: ids (n,), ``xy`` (n, 2) in pixels, n grades and scores (n,)."""
+    """Where candidates are, to draw them all: ids (n,), ``xy`` (n, 2) in pixels, grades (n,) and scores (n,).
+
+    A grade is None where there is none.
+    """
 
     ids: NDArray[np.int64]
     xy: NDArray[np.float64]
-    grades: tuple[str | None, ...]
+    grades: NDArray[np.object_]
     scores: NDArray[np.float64]
 
 

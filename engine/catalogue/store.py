@@ -119,7 +119,8 @@ class Project(Vetting):
     def positions(self, mosaic: str | None = None) -> records.Positions:
         """Where all candidates are, with grade and score, in order of id; of one mosaic's id, if one is given."""
         with self.reading() as connection:
-            return queries.positions(connection, mosaic)
+            columns = Columns() if self.in_transaction else self._columns
+            return queries.positions(connection, mosaic, columns)
 
     def candidate(self, id: int, seen_by: str | None = None) -> Candidate:
         """One candidate; ProjectError when there is none of this id."""

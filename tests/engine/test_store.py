@@ -1,5 +1,6 @@
 import contextlib
 import itertools
+import math
 import os
 import sqlite3
 import subprocess
@@ -15,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalogue import Project
+from engine.catalogue import Project, schema
 from engine.catalogue.identity import match, match_radius
-from engine.catalogue.schema import FORMAT
 from engine.errors import ProjectError
 from tests.engine.catalogue_parts import detection, fill, make_mosaic
 
@@ -179,6 +179,37 @@ def test_sorting_and_filtering(project):
         project.candidate(999)
 
 
+def test_sorting_is_stable_whatever_is_equal_or_missing(project):
+    scores = [0.5, math.nan, 0.9, 0.5, 0.1, math.nan, 0.5]
+    ids = np.array(fill(project, *scores))
+    assert project.ids().tolist() == ids[[2, 0, 3, 6, 4, 1, 5]].tolist()
+    assert project.ids(descending=False).tolist() == ids[[4, 0, 3, 6, 2, 1, 5]].tolist()
+    assert project.ids(order="radius").tolist() == ids.tolist()
+    fill(project, *scores, *[0.3] * 40)
+    with project.writing() as connection:  # some go, as calibration stamps do when they are taken out
+        for table, key in ((schema.scores, "candidate"), (schema.candidates, "id")):
+            connection.execute(table.delete().where(table.c[key].between(9, 40)))
+    assert project.ids(order="x")[:9].tolist() == [47, 46, 45, 44, 43, 42, 41, 8, 7]
+
+
+def test_names_and_models_of_any_letters(project):
+    run = project.start_run(make_mosaic(), "finder-1")
+    found = [detection(100.0 * i, 50.0, model=model) for i, model in enumerate(["net", "arc", "", "net"])]
+    ids = list(project.add(run, found).ids)
+    names = ["Ärmel", "ZUG 9", "弧 of a\nvery long name", "zug 9"]
+    with project.writing() as connection:
+        for number, name in zip(ids, names, strict=True):
+            row = schema.candidates.c.id == number
+            connection.execute(schema.candidates.update().where(row).values(name=name))
+    assert project.ids(order="name", descending=False).tolist() == [ids[k] for k in (1, 3, 0, 2)]
+    assert project.ids(order="model", descending=False).tolist() == [ids[k] for k in (1, 0, 3, 2)]
+    for text, places in {"ä": [0], "ZUG": [1, 3], "弧": [2], "a very": [2], "9\nzug": []}.items():
+        assert project.ids(text=text, order="id", descending=False).tolist() == [ids[k] for k in places]
+    run = project.start_run(make_mosaic(), "a-1")
+    project.add(run, [detection(300.0, 50.0, model="a-1")])
+    assert project.ids(order="model", descending=False).tolist() == [ids[k] for k in (3, 1, 0, 2)]
+
+
 def test_many_detections_are_added_quickly(project):
     rng = np.random.default_rng(1)
     run = project.start_run(make_mosaic(), "finder-1")
@@ -317,7 +348,7 @@ def test_a_damaged_file(project, path, read_only):
 def test_a_file_of_a_newer_program(project, path):
     project.close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value=? WHERE key='format'", (str(FORMAT + 1),))
+        connection.execute("UPDATE meta SET value=? WHERE key='format'", (str(schema.FORMAT + 1),))
     with pytest.raises(ProjectError, match=r"newer DeepLense.*update"):
         Project.open(path)
     with pytest.raises(ProjectError, match="newer DeepLense"):

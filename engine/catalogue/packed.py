@@ -1,0 +1,76 @@
+"""Whole columns out of the database at once: a million values without a million rows.
+
+SQLite hands rows to Python one by one, which costs more than reading them. An aggregate collects the values of a
+column on their way instead, three times as fast. Other databases are asked for rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, func, literal_column, select
+
+_PART = 50_000
+_BETWEEN = "\n"
+
+
+class _Numbers:
+    """Collects numbers and hands them out as the bytes of an array of float64."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+        self.step = self._values.append  # called for each row: a method in Python would take twice as long
+
+    def finalize(self) -> bytes:
+        return self._values.tobytes()
+
+
+class _Texts:
+    """Collects texts and hands them out as one, a line each."""
+
+    def __init__(self) -> None:
+        self._values: list[str] = []
+        self.step = self._values.append
+
+    def finalize(self) -> str:
+        text = _BETWEEN.join([*self._values, ""])
+        if text.count(_BETWEEN) != len(self._values):
+            text = _BETWEEN.join([*(value.replace(_BETWEEN, " ") for value in self._values), ""])
+        return text
+
+
+def install(connection: sqlite3.Connection) -> None:
+    """Make the aggregates known to a connection to SQLite."""
+    connection.create_aggregate("packed_numbers", 1, _Numbers)  # type: ignore[arg-type]
+    connection.create_aggregate("packed_texts", 1, _Texts)  # type: ignore[arg-type]
+
+
+def numbers(connection: Connection, query: Select[Any]) -> NDArray[np.float64]:
+    """The one column of numbers (n,) that a query asks for, in its order; NaN where there is no value."""
+    if connection.dialect.name == "sqlite":
+        [column] = query.subquery().c
+        # Infinity for what is missing, which an array takes as a number; nothing that is stored is infinite.
+        value = func.coalesce(column, literal_column("9e999"))
+        packed = connection.execute(select(func.packed_numbers(value))).scalar_one()
+        found = np.frombuffer(packed or b"", np.float64).copy()
+        found[np.isinf(found)] = np.nan
+        return found
+    cursor, parts = connection.execute(query).cursor, [np.empty(0)]
+    while cursor is not None and (rows := cursor.fetchmany(_PART)):
+        parts.append(np.array([row[0] for row in rows], np.float64))
+    return np.concatenate(parts)
+
+
+def texts(connection: Connection, query: Select[Any]) -> str:
+    """The one column of texts that a query asks for, in its order: a line each, which ends with a newline."""
+    if connection.dialect.name == "sqlite":
+        [column] = query.subquery().c
+        return connection.execute(select(func.packed_texts(column))).scalar_one() or ""
+    lines = _Texts()
+    for row in connection.execute(query):
+        lines.step(row[0])
+    return lines.finalize()
