@@ -1,9 +1,10 @@
-"""Commands for calibration stamps: calibrate, graders."""
+"""Commands for vetting without bias: calibrate, blind, graders."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from engine.cli.program import Model, Quiet, app, follow
 from engine.errors import DataError
 
 if TYPE_CHECKING:
+    from engine.catalogue.blind_queue import CutReport
     from engine.catalogue.calibration import Bin
 
 ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
@@ -49,6 +51,66 @@ def calibrate(
             follow(calibrate_job(opened, mosaic, request, classifier), f"Painting on {mosaic.name}", quiet)
         total = len(opened.ids(calibration=True)) - len(opened.ids())
     typer.echo(f"{total} calibration stamps in {project.name}")
+
+
+@app.command()
+def blind(
+    project: ProjectFile,
+    cut: Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Least score of what is graded.")] = None,
+    controls: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=0.9, help="Of the queue, drawn at random below the cut.")
+    ] = None,
+    stamps: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=0.9, help="Of the queue, calibration stamps.")
+    ] = None,
+    feedback: Annotated[
+        bool | None, typer.Option("--feedback/--no-feedback", help="Tell graders what a stamp was, once it is graded.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same controls.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Choose what a blind queue is made of, and tell from its random controls how many lenses lie below the cut."""
+    from engine.catalogue.blind_queue import blind_queue, cut_report, draw_controls, mixing, set_mixing
+    from engine.catalogue.store import Project
+
+    wanted = {"cut": cut, "controls": controls, "stamps": stamps, "feedback": feedback, "seed": seed}
+    changed = {name: value for name, value in wanted.items() if value is not None}
+    with Project.open(project, read_only=not changed) as opened:
+        chosen = replace(mixing(opened), **changed)
+        if changed:
+            set_mixing(opened, chosen)
+            draw_controls(opened, chosen, grader=getuser())
+        queue = blind_queue(opened, chosen)
+        report = None if chosen.cut is None else cut_report(opened, chosen.cut)
+    if as_json:
+        typer.echo(json.dumps(None if report is None else _plain(asdict(report))))
+        return
+    short = "" if queue.stamps >= queue.stamps_wanted else f" of {queue.stamps_wanted} wanted: make more with calibrate"
+    typer.echo(
+        f"{len(queue.ids):,} in the blind queue: {queue.above:,} candidates, {queue.controls:,} random controls, "
+        f"{queue.stamps:,} calibration stamps{short}"
+    )
+    for line in () if report is None else cut_text(report):
+        typer.echo(line)
+
+
+def cut_text(report: CutReport) -> list[str]:
+    """What random controls tell of a cut, in sentences."""
+    lines = [
+        f"{report.graded:,} of {report.above:,} candidates above the cut of {report.cut:g} are graded: "
+        f"{report.found:,} lenses",
+        f"{report.share.count:,} of {report.controls:,} random controls below it are graded: "
+        f"{report.share.hits:,} lenses",
+    ]
+    if not report.share.count:
+        return lines
+    lost, low, high = (f"{value:,.0f}" for value in report.lost)
+    share, least, most = (f"{100 * value:.0f}" for value in report.completeness)
+    lines.append(f"so about {lost} lenses ({low}-{high}) are among the {report.below:,} candidates below it")
+    if report.completeness[0] == report.completeness[0]:
+        unfinished = "" if report.graded == report.above else ", and more once all above it are graded"
+        lines.append(f"completeness of the cut: {share} % ({least}-{most} %){unfinished}")
+    return lines
 
 
 @app.command()

@@ -65,6 +65,7 @@ COLUMNS = (
 
 def values(rows: Sequence[Candidate], column: Column, known: Known) -> NDArray[Any]:
     """One column: int64, masked where it is missing, float64, NaN where it is, or text, empty where it is."""
+    found: list[Any]
     if column.name.startswith("known_"):
         found = [_known(known.get(row.id, ()), column.name) for row in rows]
     else:
