@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from engine.errors import ImageError
 from engine.images.damage import DAMAGE, reason
 from engine.images.planes import identify, to_float
+from engine.images.tiled import KeptTiles, touched
 from engine.types import FloatArray
 
 KEPT_BYTES = 96 * 2**20
@@ -39,6 +38,7 @@ _METHODS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2")
 _DITHERS = {"NONE": 0, "NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
 _EXACT_ZERO = -2147483646  # what SUBTRACTIVE_DITHER_2 stores for a pixel of exactly 0
 _RANDOM = 10_000
+_SINGLE = 2**20  # steps from zero up to which single precision is good enough for averages
 _ROWS = 16  # of low tiles unpacked together
 _RICE_TYPES = {1: np.uint8, 2: np.int16, 4: np.int32}
 _COLUMN_BYTES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "P": 8, "Q": 16, "A": 1}
@@ -112,7 +112,7 @@ class _Table:
     """The table of an open file: a column of numbers, and packed tiles."""
 
     def __init__(self, layout: TileLayout) -> None:
-        self.bytes: NDArray[np.uint8] = np.memmap(layout.path, np.uint8, "r")
+        self.bytes: NDArray[np.uint8] = np.asarray(np.memmap(layout.path, np.uint8, "r"))
         rows = int(np.prod([-(-side // step) for side, step in zip(layout.shape, layout.tile, strict=True)]))
         names, formats, offsets = zip(*layout.columns, strict=True)
         dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.row_bytes})
@@ -137,25 +137,29 @@ class TilePlane:
     Tiles are kept for the next region, the least recently used dropped first.
     """
 
-    def __init__(self, layout: TileLayout, leading: tuple[int, ...], *, bound: int | None = None) -> None:
-        self.layout, self.leading = layout, leading
+    def __init__(
+        self, layout: TileLayout, leading: tuple[int, ...], *, bound: int | None = None, passing: bool = False
+    ) -> None:
+        self.layout, self.leading, self._passing = layout, leading, passing
         self.shape = (layout.shape[-2], layout.shape[-1])
         self.tile, self.tile_width = layout.tile[-2:]
         self._across = -(-self.shape[1] // self.tile_width)
         self._together = max(1, _ROWS // self.tile) if self._across == 1 else 1
         rows = _SCAN_ROWS * self.shape[1] * 4 if self._across == 1 else 0
-        self._bound = bound or max(KEPT_BYTES, min(rows, _MOST_BYTES))
+        self._kept = KeptTiles(bound or max(KEPT_BYTES, min(rows, _MOST_BYTES)))
         counts = [*layout.shape[:-2], -(-self.shape[0] // self.tile)]
         # Row of the table where the plane begins: the leading axes have tiles of length one.
         self._first = int(np.ravel_multi_index((*leading, 0), counts)) * self._across
         self._lock = threading.Lock()
         self._table: _Table | None = None
-        self._tiles: OrderedDict[tuple[int, int], FloatArray] = OrderedDict()
-        self._kept = 0
 
     def passing(self) -> TilePlane:
-        """The same band for reading it once from end to end: few tiles are kept."""
-        return TilePlane(self.layout, self.leading, bound=_PASSING_BYTES)
+        """The same band for averaging it from end to end: few tiles are kept, and floats computed in single precision.
+
+        Pixels are then off by an eighth of a step of the scaled integers at most, where the brightest are a million
+        steps above the faintest, and by far less elsewhere; a step is a fraction of the noise.
+        """
+        return TilePlane(self.layout, self.leading, bound=_PASSING_BYTES, passing=True)
 
     @property
     def identity(self) -> str:
@@ -167,19 +171,20 @@ class TilePlane:
         out = np.empty((len(range(y0, y1, step)), len(range(x0, x1, step))), np.float32)
         if not out.size:
             return out
-        height = self.tile * self._together if step == 1 else self.tile
-        for row in range(y0 // height, (y1 - 1) // height + 1):
-            top = row * height
-            rows = _overlap(y0, y1, step, top, top + height)
-            if rows is None:
-                continue
-            for column in range(x0 // self.tile_width, (x1 - 1) // self.tile_width + 1):
-                left = column * self.tile_width
-                columns = _overlap(x0, x1, step, left, left + self.tile_width)
-                if columns is not None:
-                    values = self._unpacked_rows(row) if height > self.tile else self._unpacked(row, column, step == 1)
-                    out[rows[0], columns[0]] = values[rows[1], columns[1]]
+        keep = step == 1 and not (self._passing and self._are_whole(y0, y1, x0, x1))
+        height = self.tile * self._together if keep else self.tile
+        for row, rows, inner_rows in touched(y0, y1, step, height):
+            for column, columns, inner_columns in touched(x0, x1, step, self.tile_width):
+                values = self._unpacked_rows(row) if height > self.tile else self._unpacked(row, column, keep)
+                if step == 1 and not keep and values.shape == out.shape:
+                    return values
+                out[rows, columns] = values[inner_rows, inner_columns]
         return out
+
+    def _are_whole(self, y0: int, y1: int, x0: int, x1: int) -> bool:
+        """Whether a region consists of whole tiles, which no other region comes back to."""
+        (ny, nx), tile, wide = self.shape, self.tile, self.tile_width
+        return not (y0 % tile or x0 % wide) and (y1 == ny or not y1 % tile) and (x1 == nx or not x1 % wide)
 
     def glance(self, step: int) -> FloatArray:
         """About every ``step``-th pixel of the whole band, quickly.
@@ -208,9 +213,9 @@ class TilePlane:
         index = self._first + row * self._across + column
         shape = self._tile_shape(row, column)
         pixels = shape[0] * shape[1]
-        if not keep:  # of a coarse look at the whole, which would drive out what is looked at closely
+        if not keep:  # of a look at the whole, which would drive out what is looked at closely
             return self._decode(index, shape, pixels=pixels)
-        return self._kept_or((index, 1), lambda: self._decode(index, shape, pixels=pixels))
+        return self._kept.get((index, 1), lambda: self._decode(index, shape, pixels=pixels))
 
     def _unpacked_rows(self, group: int) -> FloatArray:
         """Low tiles as wide as the band, several at once: looking up each costs more than copying a few rows of it."""
@@ -224,21 +229,7 @@ class TilePlane:
             ]
             return np.concatenate(tiles)
 
-        return self._kept_or((self._first + first, self._together), join)
-
-    def _kept_or(self, key: tuple[int, int], make: Callable[[], FloatArray]) -> FloatArray:
-        with self._lock:
-            if key in self._tiles:
-                self._tiles.move_to_end(key)
-                return self._tiles[key]
-        values = make()
-        with self._lock:
-            if key not in self._tiles:
-                self._tiles[key] = values
-                self._kept += values.nbytes
-            while self._kept > self._bound and len(self._tiles) > 1:
-                self._kept -= self._tiles.popitem(last=False)[1].nbytes
-        return values
+        return self._kept.get((self._first + first, self._together), join)
 
     def _decode(self, index: int, shape: tuple[int, int], *, pixels: int) -> FloatArray:
         """The first ``pixels`` of a tile, in whole rows."""
@@ -246,7 +237,8 @@ class TilePlane:
         try:
             with self._lock:
                 table = self._table = self._table or _Table(self.layout)
-            return _values(self.layout, table, index, shape[0] * shape[1], pixels).reshape(-1, shape[1])
+            values = _values(self.layout, table, index, shape[0] * shape[1], pixels, precise=not self._passing)
+            return values.reshape(-1, shape[1])
         except DAMAGE as error:
             raise ImageError(
                 f"{name} is damaged: pixels cannot be unpacked ({reason(error)}); get the file again"
@@ -259,25 +251,18 @@ class TilePlane:
         self.__init__(**state)  # type: ignore[misc]
 
 
-def _overlap(start: int, stop: int, step: int, low: int, high: int) -> tuple[slice, slice] | None:
-    """Which of ``range(start, stop, step)`` lie in ``low..high``: as a slice of that range and one counted from low."""
-    first = max(0, -(-(low - start) // step))
-    last = -(-(min(stop, high) - start) // step)
-    if first >= last:
-        return None
-    inner = start + first * step - low
-    return slice(first, last), slice(inner, inner + (last - first - 1) * step + 1, step)
-
-
-def _values(layout: TileLayout, table: _Table, index: int, total: int, wanted: int) -> FloatArray:
+def _values(
+    layout: TileLayout, table: _Table, index: int, total: int, wanted: int, *, precise: bool = True
+) -> FloatArray:
     """The first ``wanted`` of the ``total`` pixels of a tile, scaled; NaN where there are no data."""
     packed, method = table.packed("COMPRESSED_DATA", index), layout.method
     stored_as_floats = layout.bitpix < 0 and "ZSCALE" not in table.columns
     if not len(packed):  # a tile of floats that scaled integers would not hold
         packed, method, stored_as_floats = table.packed("GZIP_COMPRESSED_DATA", index), "GZIP_1", layout.bitpix < 0
     if method.startswith("RICE"):
-        kind = _RICE_TYPES[layout.bytepix]
-        raw = imagecodecs.rcomp_decode(packed.tobytes(), shape=(wanted,), dtype=kind, nblock=layout.block)
+        stored = _RICE_TYPES[layout.bytepix]
+        # Any buffer will do, and a copy of it takes time.
+        raw = imagecodecs.rcomp_decode(packed, shape=(wanted,), dtype=stored, nblock=layout.block)  # type: ignore[arg-type]
     else:
         raw = _gunzip(packed, total, shuffled=method == "GZIP_2", floats=stored_as_floats)[:wanted]
     blank = layout.blank
@@ -285,10 +270,12 @@ def _values(layout: TileLayout, table: _Table, index: int, total: int, wanted: i
         blank = int(table.columns["ZBLANK"][index])
     if layout.bitpix > 0 or stored_as_floats:
         return to_float(raw, layout.scale, layout.zero, blank)
-    out = _rescaled(raw, table.columns["ZSCALE"][index], table.columns["ZZERO"][index], layout, index)
-    if layout.dither == 2:
+    low, high = int(np.minimum.reduce(raw)), int(np.maximum.reduce(raw))
+    double = precise or max(-low, high) > _SINGLE
+    out = _rescaled(raw, table.columns["ZSCALE"][index], table.columns["ZZERO"][index], layout, index, double=double)
+    if layout.dither == 2 and low <= _EXACT_ZERO:
         out[raw == _EXACT_ZERO] = 0.0
-    if blank is not None:
+    if blank is not None and low <= blank <= high:
         out[raw == blank] = np.nan
     if (layout.scale, layout.zero) == (1.0, 0.0) and np.isfinite(out[-1]):
         return out
@@ -317,16 +304,27 @@ def _random() -> NDArray[np.float64]:
     return numbers.astype(np.float32).astype(np.float64) - 0.5
 
 
-def _rescaled(raw: NDArray[Any], scale: float, zero: float, layout: TileLayout, index: int) -> FloatArray:
-    """Floats of the scaled integers of a tile, without what was added to them before they were rounded."""
-    values = raw.astype(np.float64)
+@cache
+def _random_single() -> FloatArray:
+    return _random().astype(np.float32)
+
+
+def _rescaled(
+    raw: NDArray[Any], scale: float, zero: float, layout: TileLayout, index: int, *, double: bool
+) -> FloatArray:
+    """Floats of the scaled integers of a tile, without what was added to them before they were rounded.
+
+    Computed in ``double`` precision they are astropy's to the bit.
+    """
+    values: NDArray[Any] = raw.astype(np.float64 if double else np.float32)
     if layout.dither:
-        numbers, have, seed = _random(), 0, (index + layout.seed - 1) % _RANDOM
+        numbers: NDArray[Any] = _random() if double else _random_single()
+        starts, have, seed = _random(), 0, (index + layout.seed - 1) % _RANDOM
         while have < len(values):
-            part = numbers[int((numbers[seed] + 0.5) * 500) :][: len(values) - have]
+            part = numbers[int((starts[seed] + 0.5) * 500) :][: len(values) - have]
             values[have : have + len(part)] -= part
             have, seed = have + len(part), (seed + 1) % _RANDOM
-    values *= scale
-    out = np.empty(len(values), np.float32)
-    np.add(values, zero, out=out, casting="unsafe")
+    values *= values.dtype.type(scale)
+    out = np.empty(len(values), np.float32) if double else values
+    np.add(values, values.dtype.type(zero), out=out, casting="unsafe")
     return out

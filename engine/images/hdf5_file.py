@@ -16,6 +16,7 @@ from astropy.io import fits
 from engine.errors import ImageError
 from engine.images.bands import band_name
 from engine.images.damage import DAMAGE, reason
+from engine.images.hdf5_chunks import ChunkFile, ChunkPlane, chunk_layout
 from engine.images.planes import Layer, MappedPlane, Section, SectionPlane, Source
 from engine.images.sky import plausible, read_sky
 from engine.types import Plane
@@ -37,7 +38,9 @@ _AUXILIARY = (
     "background",
 )
 _HEADERS = ("header", "fits_header", "wcs", "wcs_header", "hdr")
-_CHUNK_BYTES = 32 * 2**20  # of unpacked chunks kept: a row of them
+_CHUNK_BYTES = 32 * 2**20  # of unpacked chunks kept, at least
+_ROWS_KEPT = 4  # of chunks: two for each of two readers
+_MOST_BYTES = 256 * 2**20
 _SCALES = ("pixel_scale", "pixelscale", "pixscale", "delta_pix", "deltapix")
 
 
@@ -125,6 +128,7 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
         tile, tile_width = map(int, item.chunks[-2:] if item.chunks else (1, 1))
         offset = None if item.chunks or item.is_virtual or item.external else item.id.get_offset()
         stored = item.dtype.str
+        layout = chunk_layout(path, item)
     values = {str(key).lower(): _plain_value(value) for key, value in {**near, **attributes}.items()}
     header = _header(values)
     wcs, scale, notes = read_sky(header, shape) if header is not None else (None, None, ())
@@ -133,7 +137,10 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
     count = dataset.shape[0] if len(dataset.shape) == 3 else 1
     leading = [(index,) for index in range(count)] if len(dataset.shape) == 3 else [()]
     planes: tuple[Plane, ...]
-    if offset is None:
+    if layout is not None:
+        chunks = ChunkFile(layout)
+        planes = tuple(ChunkPlane(chunks, index) for index in leading)
+    elif offset is None:
         planes = tuple(
             SectionPlane(source, index, shape, tile=tile, tile_width=tile_width, keeps=True) for index in leading
         )
@@ -149,9 +156,17 @@ def read_dataset(path: Path, dataset: Dataset) -> Layer:
 
 def open_dataset(path: Path, key: int | str) -> tuple[Any, Section]:
     """Open a dataset for reading by region; the first of the two is to be closed."""
-    file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_BYTES, rdcc_nslots=4001)
+    file = h5py.File(path, "r")
     try:
-        return file, file[key]
+        found = file[key]
+        if not found.chunks:
+            return file, found
+        # With fewer places than a hundred a chunk, chunks drive each other out although there is room.
+        row = -(-found.shape[-1] // found.chunks[-1]) * int(np.prod(found.chunks)) * found.dtype.itemsize
+        size = min(max(_ROWS_KEPT * row, _CHUNK_BYTES), _MOST_BYTES)
+        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+        access.set_chunk_cache(100_003, size, 0.75)
+        return file, h5py.Dataset(h5py.h5d.open(file.id, str(key).encode(), access))
     except DAMAGE:
         file.close()
         raise

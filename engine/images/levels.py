@@ -24,7 +24,7 @@ THREADS = 2
 _LARGEST = 64 * 2**20  # bytes of the finest level in memory; of the very largest mosaics it is a coarser one
 _SMALLEST = 64  # pixels; the coarsest level is about so wide
 _STRIP = 256  # rows of the mosaic at a time, at least
-_BLOCK = 1 << 20  # pixels read at a time
+_BLOCK = 1 << 18  # pixels read at a time: about what the cache of a core holds
 _BEAT = 0.1  # seconds between two steps of filling
 _MAGIC = b"deeplense levels 1\n"
 _HEADER = 4096  # bytes; the numbers follow
@@ -190,10 +190,10 @@ def block_sums(image: FloatArray, factor: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _block_sum(image: FloatArray, factor: int) -> FloatArray:
-    # Rows first: adding whole rows is many times faster than adding along short runs.
+    # Rows first, then a product with ones: adding along short runs is many times slower.
     ny, nx = image.shape
     rows = image.reshape(ny // factor, factor, nx).sum(axis=1)
-    total: FloatArray = rows.reshape(ny // factor, nx // factor, factor).sum(axis=2)
+    total: FloatArray = rows.reshape(ny // factor, nx // factor, factor) @ np.ones(factor, np.float32)
     return total
 
 
