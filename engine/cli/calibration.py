@@ -73,7 +73,7 @@ def blind(
     from engine.catalogue.blind_queue import blind_queue, cut_report, draw_controls, mixing, set_mixing
     from engine.catalogue.store import Project
 
-    wanted = {"cut": cut, "controls": controls, "stamps": stamps, "feedback": feedback, "seed": seed}
+    wanted: dict[str, Any] = {"cut": cut, "controls": controls, "stamps": stamps, "feedback": feedback, "seed": seed}
     changed = {name: value for name, value in wanted.items() if value is not None}
     with Project.open(project, read_only=not changed) as opened:
         chosen = replace(mixing(opened), **changed)
