@@ -255,8 +255,9 @@ def positions(connection: Connection, mosaic: str | None, columns: Columns) -> P
         columns.refresh(connection)
         chosen = columns.survey.copy()
         if mosaic is not None:
-            number = connection.execute(select(mosaics.c.number).where(mosaics.c.id == mosaic)).scalar()
-            chosen &= columns.number(connection, "mosaic") == (0 if number is None else number)
+            numbers = {row.id: row.number for row in connection.execute(select(mosaics.c.id, mosaics.c.number))}
+            if numbers.keys() != {mosaic}:  # where there is but one, its number need not be read a million times
+                chosen &= columns.number(connection, "mosaic") == numbers.get(mosaic, 0)
         x, y, score = (columns.number(connection, name)[chosen] for name in ("x", "y", "score"))
         grades = np.full(len(chosen), None, object)
         given = select(candidates.c.id, candidates.c.grade).where(candidates.c.kind == "", candidates.c.grade > "")
