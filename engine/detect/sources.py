@@ -43,6 +43,8 @@ LARGEST_WINDOW = 4.0
 """Half-light radius up to which the window of the centre grows (pixels): a wider one is drawn to the neighbours."""
 
 _WIDE = 18.0  # pixels light is summed to, from which subpixels change the half-light radius by a few per cent at most
+_SPARE_STACK = 20_000  # pixels
+_STACK_FULL = "pixel buffer full"
 _SAMPLE = 200_000  # values are enough for the scale of any image
 
 BORDER = 2.0
@@ -62,26 +64,41 @@ def sigma_image(band: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     the second.
     """
     band = np.ascontiguousarray(band, np.float32)
-    missing = ~np.isfinite(band)
-    if missing.all() or min(band.shape) < 8:
+    missing = _missing(band)
+    if min(band.shape) < 8 or (missing is not None and missing.all()):
         return band, np.full_like(band, np.nan), 0.0
     # SEP computes in single precision: images of flux 1e-11, or on a pedestal of 1e6, are brought to order 1 first.
-    known = band[~missing]
+    known = band.reshape(-1) if missing is None else band[~missing]
     sample = known[:: max(1, known.size // _SAMPLE) | 1]  # an odd step does not walk along columns
     low, middle, high = np.percentile(sample, [15.9, 50.0, 84.1]).astype(np.float64)
     unit = float(high - low) / 2 or float(np.std(known, dtype=np.float64))
     if not np.isfinite(unit) or unit < np.finfo(np.float32).tiny:
         return band, np.full_like(band, np.nan), 0.0
-    scaled = (band - np.float32(middle)) / np.float32(unit)
-    scaled[missing] = 0
+    scaled = band - np.float32(middle)
+    scaled /= np.float32(unit)
+    if missing is not None:
+        scaled[missing] = 0
     mesh = max(8, min(MESH, min(band.shape) // 5))
     background = sep.Background(scaled, mask=missing, bw=mesh, bh=mesh)
     sigma = float(background.globalrms)
     if not np.isfinite(sigma) or sigma <= 0:
         sigma = 1.0  # half the pixels are one value (a stamp set to zero around its object): the spread has to do
-    subtracted = scaled - background.back(dtype=np.float32)
-    subtracted[missing] = np.nan
-    return (subtracted * np.float32(unit)), (subtracted / np.float32(sigma)), sigma * unit
+    scaled -= background.back(dtype=np.float32)
+    if missing is not None:
+        scaled[missing] = np.nan
+    light = scaled * np.float32(unit)
+    scaled /= np.float32(sigma)
+    return light, scaled, sigma * unit
+
+
+def _missing(image: FloatArray) -> NDArray[np.bool_] | None:
+    """Where an image has no data, None where it has them everywhere: SEP is quicker without a mask."""
+    missing = ~np.isfinite(image)
+    return missing if missing.any() else None
+
+
+def _filled(image: FloatArray, missing: NDArray[np.bool_] | None) -> FloatArray:
+    return np.ascontiguousarray(image if missing is None else np.where(missing, np.float32(0), image), np.float32)
 
 
 def detection_image(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -145,22 +162,33 @@ def extract_sources(
     -------
     SEP's structured array of the sources that could be on the sky (barycentres x, y, pixels from 0).
     """
-    image = np.ascontiguousarray(image, np.float32)
-    missing = ~np.isfinite(image)
-    if missing.all() or min(image.shape) < 5:
-        image = np.zeros((5, 5), np.float32)
-        missing = np.zeros((5, 5), bool)
-    filled = np.where(missing, np.float32(0), image)
+    missing = _missing(image)
+    if min(image.shape) < 5 or (missing is not None and missing.all()):
+        image, missing = np.zeros((5, 5), np.float32), None
+    filled = _filled(image, missing)
     limit = max(LARGEST_ISLAND * image.size, 1000)
     while _largest_island(filled, threshold, limit) > limit:
         threshold *= 1.5
-    # Both limits are SEP's global state; the stack has room for every pixel.
-    sep.set_extract_pixstack(max(300_000, image.size + 1000))
-    sep.set_sub_object_limit(16_000)
-    found: NDArray[np.void] = sep.extract(
-        filled, threshold, err=1.0, mask=missing, minarea=minimum_area, deblend_cont=contrast
-    )
-    return found[_is_plausible(found, missing)]
+    found = _extracted(filled, threshold, mask=missing, minarea=minimum_area, deblend_cont=contrast)
+    return found[_is_plausible(found, image.shape, missing)]
+
+
+def _extracted(image: FloatArray, threshold: float, **options: object) -> NDArray[np.void]:
+    """What SEP extracts, with as small a stack as will do: it writes all of it first, longer than it searches.
+
+    A pixel is on the stack while its island is not yet whole; the matched filter may lift more than are bright here.
+    """
+    stack, room = np.count_nonzero(image > threshold) + _SPARE_STACK, image.size + 1000
+    while True:  # both limits are SEP's global state
+        sep.set_extract_pixstack(min(stack, room))
+        sep.set_sub_object_limit(16_000)
+        try:
+            found: NDArray[np.void] = sep.extract(image, threshold, err=1.0, **options)
+            return found
+        except Exception as error:  # SEP has none of its own
+            if _STACK_FULL not in str(error) or stack >= room:
+                raise
+            stack *= 8
 
 
 def _largest_island(image: FloatArray, threshold: float, limit: float) -> int:
@@ -173,7 +201,9 @@ def _largest_island(image: FloatArray, threshold: float, limit: float) -> int:
     return int(np.bincount(labels.ravel())[1:].max()) if count else 0
 
 
-def _is_plausible(found: NDArray[np.void], missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _is_plausible(
+    found: NDArray[np.void], shape: tuple[int, ...], missing: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
     """Which sources could be something on the sky.
 
     Dropped: single-pixel spikes (the peak holds most of the flux, as no image through a telescope does), lines one
@@ -181,14 +211,14 @@ def _is_plausible(found: NDArray[np.void], missing: NDArray[np.bool_]) -> NDArra
     """
     if not len(found):
         return np.empty(0, bool)
-    ny, nx = missing.shape
+    ny, nx = shape
     x, y = found["x"], found["y"]
     with np.errstate(divide="ignore", invalid="ignore"):
         spike = found["peak"] > 0.6 * found["flux"]
         line = (found["b"] < 0.4) & (found["a"] > 12 * found["b"])
     inside = (x >= BORDER) & (y >= BORDER) & (x <= nx - 1 - BORDER) & (y <= ny - 1 - BORDER)
     kept: NDArray[np.bool_] = inside & ~spike & ~line & np.isfinite(x) & np.isfinite(y)
-    if missing.any():
+    if missing is not None:
         reach = int(BORDER)
         for index in np.flatnonzero(kept):
             row, column = round(float(y[index])), round(float(x[index]))
@@ -216,13 +246,13 @@ def measure_sources(found: NDArray[np.void], image: FloatArray, light: FloatArra
     out = np.zeros(len(found), SOURCE)
     if not len(found):
         return out
-    missing = ~np.isfinite(image)
-    image = np.ascontiguousarray(np.where(missing, np.float32(0), image), np.float32)
+    missing = _missing(image)
+    image = _filled(image, missing)
     x, y = found["x"].astype(np.float64), found["y"].astype(np.float64)
     a, b = np.maximum(found["a"], 0.7).astype(np.float64), np.maximum(found["b"], 0.7).astype(np.float64)
     # rounding in SEP can leave theta a hair outside its own limits
     theta = np.clip(found["theta"].astype(np.float64), -np.pi / 2, np.pi / 2)
-    light = np.ascontiguousarray(np.where(missing, np.float32(0), light), np.float32)
+    light = _filled(light, missing)
     flux, _, _ = sep.sum_ellipse(light, x, y, a, b, theta, r=3.0, mask=missing)
     signal, noise, _ = sep.sum_ellipse(image, x, y, a, b, theta, r=3.0, err=1.0, mask=missing)
     largest = np.minimum(6.0 * a, LARGEST_RADIUS)
@@ -246,7 +276,7 @@ def _half_light_radius(
     y: NDArray[np.float64],
     largest: NDArray[np.float64],
     total: NDArray[np.float64],
-    missing: NDArray[np.bool_],
+    missing: NDArray[np.bool_] | None,
 ) -> NDArray[np.float64]:
     """Radius (n,) of half of ``total``; whole pixels are fine enough for what is summed far out, and much faster."""
     radius = np.zeros(len(x))

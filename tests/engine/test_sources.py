@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
@@ -177,3 +178,24 @@ def test_what_a_neighbouring_tile_handed_out_is_not_new() -> None:
     again = np.zeros(2, SOURCE)
     again["x"], again["y"], again["snr"] = [100.5, 150], [50, 50], 10
     assert seen.new(again, (0, 100, 100, 200))["x"].tolist() == [150]
+
+
+def test_a_stack_that_is_too_small_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, _ = detection_image(planted(300.0)[0][None])
+    expected, sizes, resize = extract_sources(image), [], sep.set_extract_pixstack
+
+    def noted(size: int) -> None:
+        sizes.append(size)
+        resize(size)
+
+    monkeypatch.setattr(sep, "set_extract_pixstack", noted)
+    monkeypatch.setattr("engine.detect.sources._SPARE_STACK", 200 - np.count_nonzero(image > 1.5))
+    np.testing.assert_array_equal(extract_sources(image), expected)
+    assert sizes[0] == 200 < sizes[-1]
+
+
+def test_a_mask_of_nothing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are data everywhere, SEP gets no mask."""
+    without = detect(planted(300.0)[0])
+    monkeypatch.setattr("engine.detect.sources._missing", lambda image: ~np.isfinite(image))
+    np.testing.assert_array_equal(detect(planted(300.0)[0]), without)
