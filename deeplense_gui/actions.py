@@ -1,12 +1,14 @@
 """Every command once: menus, toolbar, context menus, the shortcut sheet and the tests read this table.
 
-Those that a project's scheme makes stand in ``grading_actions``.
+Those that a project's scheme makes stand in ``grading_actions``, those to and from other programs in
+``interop_actions``.
 A verb takes the main window; what belongs to the state goes straight on to its ``session``.
 """
 
 from __future__ import annotations
 
 from deeplense_gui.grading_actions import Action, can_grade
+from deeplense_gui.interop_actions import INTEROP
 from deeplense_gui.session import Session
 
 
@@ -318,6 +320,7 @@ ACTIONS: tuple[Action, ...] = (
         "mosaic.cutout", "Save the view as FITS…", (), lambda window: window.panels["mosaic"].ask_cutout(),
         "Cut what is in view out of the mosaic, all bands, with its WCS", "Mosaic", "", _has_mosaic,
     ),
+    *INTEROP,
     Action(
         "view.overlays", "Hide or show overlays", ("H",), lambda window: window.session.toggle_overlays(),
         "Hide circles, labels and saliency to see the pixels alone", "View", "overlays", _has_mosaic, toolbar=True,
@@ -351,6 +354,6 @@ ACTIONS: tuple[Action, ...] = (
         "Version, licence and the model in use", "Help",
     ),
 )  # fmt: skip
-MENUS = ("File", "Edit", "Scan", "Grade", "Kind", "Stamp", "Mosaic", "View", "Help")
+MENUS = ("File", "Edit", "Scan", "Grade", "Kind", "Stamp", "Mosaic", "Interop", "View", "Help")
 TAKEN = {key: action.text.rstrip("…") for action in ACTIONS for key in action.keys}
 """Keys that the grades and kinds of a scheme cannot have, and what they do."""

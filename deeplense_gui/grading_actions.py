@@ -19,7 +19,8 @@ Condition = Callable[[Session], bool]
 class Action:
     """A command: ``keys`` are tried in the portable notation of QKeySequence, the first is shown.
 
-    ``enabled`` says when it applies; ``toolbar`` puts it there too; ``menu`` is the title it stands under.
+    ``enabled`` says when it applies; ``toolbar`` puts it there too; ``menu`` is the title it stands under. ``checked``
+    says whether what it switches is on, and ``shown`` whether this machine has it at all.
     """
 
     id: str
@@ -32,6 +33,8 @@ class Action:
     enabled: Condition = lambda session: True
     toolbar: bool = False
     separator: bool = False
+    checked: Condition | None = None
+    shown: Condition = lambda session: True
 
     @property
     def key(self) -> str:

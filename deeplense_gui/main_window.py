@@ -32,6 +32,7 @@ from deeplense_gui.asking import Asking
 from deeplense_gui.dialogs.error import ErrorDialog
 from deeplense_gui.dialogs.notices import NoticeBar
 from deeplense_gui.grading_actions import Action, grading_actions
+from deeplense_gui.interop_menus import InteropMenus
 from deeplense_gui.panels import PANELS
 from deeplense_gui.panels.jobs import JobStatus
 from deeplense_gui.panels.start import StartPage
@@ -39,6 +40,7 @@ from deeplense_gui.session import Session
 
 LAYOUT = 1
 LIST_SHARE = 0.30  # of the height
+SETTLED_MS = 2_000  # after which a window that was opened looks for other programs
 AREAS = {"right": Qt.DockWidgetArea.RightDockWidgetArea, "bottom": Qt.DockWidgetArea.BottomDockWidgetArea}
 KEYS_OF_CONTROLS = {
     QAbstractButton: {Qt.Key.Key_Space},
@@ -104,7 +106,8 @@ class MainWindow(Asking):
             if panel.area == "bottom":  # their tabs name them; a title as well would cost a row of the list
                 dock.setTitleBarWidget(QWidget())
             self.docks[panel.id] = dock
-        self.panels["vetting"].asked.connect(lambda name: self.actions_by_id[name].trigger())
+        for name in ("vetting", "online"):
+            self.panels[name].asked.connect(lambda name: self.actions_by_id[name].trigger())
         self._lay_out()
         for dock in self.docks.values():
             dock.hide()
@@ -157,6 +160,7 @@ class MainWindow(Asking):
         menus["View"].addSeparator()
         for dock in self.docks.values():
             menus["View"].addAction(dock.toggleViewAction())
+        InteropMenus(self, menus["Interop"])
         self.toolbar = bar
         self.addToolBar(bar)
         self._follow_scheme()
@@ -194,6 +198,8 @@ class MainWindow(Asking):
             made.setIcon(style.icon(action.icon))
         if action.id == "file.quit":
             made.setMenuRole(QAction.MenuRole.QuitRole)
+        made.setCheckable(action.checked is not None)
+        made.setVisible(action.shown(self.session))
         made.triggered.connect(lambda: action.verb(self))
         self.actions_by_id[action.id] = made
         return made
@@ -212,6 +218,8 @@ class MainWindow(Asking):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
+        session.samp.changed.connect(self._enable)
+        session.samp.pointed.connect(self.panels["mosaic"].point_at)
         session.blinded.connect(self.blind_badge.setVisible)
         session.blinded.connect(lambda _: self._enable())
 
@@ -220,6 +228,8 @@ class MainWindow(Asking):
         session = self.session
         for action in self.commands:
             self.actions_by_id[action.id].setEnabled(action.enabled(session))
+            if action.checked is not None:
+                self.actions_by_id[action.id].setChecked(action.checked(session))
         for name, word, text in zip(("edit.undo", "edit.redo"), ("Undo", "Redo"), session.history(), strict=True):
             self.actions_by_id[name].setText(f"{word} {text}" if text else word)
             self.actions_by_id[name].setIconText(word)
@@ -300,6 +310,12 @@ class MainWindow(Asking):
         self.docks["vetting"].show()
         self.docks["vetting"].raise_()
         self.panels["vetting"].focus_note()
+
+    def look_up(self) -> None:
+        """Look the selected candidate up on the network, and show what comes."""
+        if self.session.look_up() is not None:
+            self.docks["online"].show()
+            self.docks["online"].raise_()
 
     def swap_list(self) -> None:
         """Show the gallery in the place of the table, or the table in that of the gallery."""
@@ -382,6 +398,7 @@ class MainWindow(Asking):
         super().showEvent(event)
         if not event.spontaneous():
             QTimer.singleShot(50, self, self.session.warm_up)
+            QTimer.singleShot(SETTLED_MS, self, self.session.resume_samp)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Go at once; the session ends its job and joins its thread after the window is gone."""

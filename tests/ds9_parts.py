@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.exchange import ds9
+from engine.exchange.ds9 import PROGRAMS
+
 _PROGRAM = """#!{python}
 import pathlib, sys
 folder = pathlib.Path({folder!r})
@@ -31,7 +34,8 @@ if name == "xpaset" and (folder / "refuses").exists() and words[2] in (folder / 
 def fake_ds9(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Put ds9 and XPA's programs on the PATH, alone; ``folder`` holds the log of what they were told."""
     folder.mkdir()
-    for name in ("ds9", "xpaset", "xpaget", "xpaaccess"):
+    monkeypatch.setattr(ds9, "PROGRAMS", PROGRAMS)
+    for name in PROGRAMS:
         program = folder / name
         program.write_text(_PROGRAM.format(python=sys.executable, folder=str(folder)))
         program.chmod(0o755)

@@ -22,10 +22,12 @@ class Program:
         self.client = samp.SAMPIntegratedClient(name=name, addr="127.0.0.1")
         self.client.connect()
         for kind in takes:
-            self.client.bind_receive_notification(kind, self._take)
+            self.client.bind_receive_message(kind, self._take)
 
-    def _take(self, _key, _sender, kind, parameters, _extra) -> None:
+    def _take(self, _key, _sender, message, kind, parameters, _extra) -> None:
         self.received.put((kind, parameters))
+        if message is not None:
+            self.client.ereply(message, samp.SAMP_STATUS_OK, result={})
 
     def next(self) -> tuple[str, dict[str, Any]]:
         return self.received.get(timeout=10)

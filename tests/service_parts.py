@@ -17,6 +17,7 @@ from astropy.table import Table
 from PIL import Image
 
 from engine.exchange import services
+from engine.exchange.services import CATALOGUES, IMAGES
 
 Reply = tuple[int, str, bytes]
 VOTABLE = "application/x-votable+xml"
@@ -72,9 +73,9 @@ class Server:
 
     def put_in_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let this server stand where the services are."""
-        catalogues = [replace(one, address=f"{self.address}/{one.name}") for one in services.CATALOGUES]
+        catalogues = [replace(one, address=f"{self.address}/{one.name}") for one in CATALOGUES]
         monkeypatch.setattr(services, "CATALOGUES", tuple(catalogues))
-        images = [replace(one, address=one.address.replace("https://", f"{self.address}/")) for one in services.IMAGES]
+        images = [replace(one, address=one.address.replace("https://", f"{self.address}/")) for one in IMAGES]
         monkeypatch.setattr(services, "IMAGES", tuple(images))
 
 

@@ -20,7 +20,7 @@ from deeplense_gui import style
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.facts import Facts
 from deeplense_gui.widgets.field_box import FieldBox
-from deeplense_gui.widgets.pictures import residual_picture
+from deeplense_gui.widgets.pictures import residual_picture, survey_picture
 from deeplense_gui.widgets.saliency_bar import SaliencyBar
 from deeplense_gui.widgets.stamp import Field, Picture, Ring
 from deeplense_gui.widgets.stamp_reader import StampReader, Wish, side_to_read
@@ -130,6 +130,7 @@ class InspectorPanel(QWidget):
         session.explaining.connect(self._on_explaining)
         session.explained.connect(self.saliency.take)
         session.residual_made.connect(self._on_residual)
+        session.online.pictured.connect(self._on_pictured)
         session.jobs.finished.connect(lambda *_: self._show_busy())
         session.overlays_toggled.connect(self._show_overlays)
         self.reader.made.connect(self._on_made)
@@ -245,10 +246,24 @@ class InspectorPanel(QWidget):
             self.grid.say("Reading…")
             self.reader.want([wish])
             return
-        residual = self._residuals.get(candidate.id)
-        self.grid.show_pictures(made if residual is None else [*made, residual])
+        self.grid.show_pictures([*made, *self._others(candidate)])
         self.grid.large.repaint()  # now: the lists and the mosaic follow
         self._ahead.start()
+
+    def _others(self, candidate: Candidate) -> list[Picture]:
+        """Views that are not made of the stamp's own pixels alone, as far as they are there."""
+        residual, survey = self._residuals.get(candidate.id), self.session.online.pictures.get(candidate.id)
+        shown = [] if residual is None else [residual]
+        if survey is not None and self._unit == "″" and not self.session.conceals(candidate):
+            shown.append(survey_picture(survey.service, survey.pixels, survey.side))
+        return shown
+
+    def _on_pictured(self, identity: int) -> None:
+        """Show a survey's picture large: it was asked for."""
+        mosaic, candidate = self._mosaic(), self.candidate
+        if mosaic is not None and candidate is not None and candidate.id == identity:
+            self._show_stamp(mosaic, candidate)
+            self.grid.choose(self.session.online.pictures[identity].service)
 
     def _on_made(self, key: object) -> None:
         mosaic, candidate = self._mosaic(), self.candidate

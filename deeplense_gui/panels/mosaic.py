@@ -156,8 +156,12 @@ class MosaicPanel(QWidget):
         self.goto.leave()
         if found.candidate is not None:
             self.session.select(found.candidate)
-        self.canvas.centre_on(found.x, found.y, zoom=max(self.canvas.view.zoom, _NEAR))
-        self.canvas.point_at(found.x, found.y)
+        self.point_at(found.x, found.y)
+
+    def point_at(self, x: float, y: float) -> None:
+        """Go to a pixel, close enough to see what is there, and show it for a moment."""
+        self.canvas.centre_on(x, y, zoom=max(self.canvas.view.zoom, _NEAR))
+        self.canvas.point_at(x, y)
 
     def toggle_blinking(self) -> None:
         """Show one band after the other, or stop that and go back to what was shown before."""

@@ -12,8 +12,10 @@ from deeplense_gui.session.choosing import ChoosingVerbs
 from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
 from deeplense_gui.session.exporting import ExportVerbs
 from deeplense_gui.session.grading import GradingVerbs
+from deeplense_gui.session.hearing import HearingVerbs
 from deeplense_gui.session.looking import LookingVerbs
 from deeplense_gui.session.mosaics import MosaicVerbs
+from deeplense_gui.session.online import OnlineVerbs
 from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
 from deeplense_gui.session.schemes import SchemeVerbs
@@ -37,10 +39,13 @@ class Session(
     LookingVerbs,
     ViewVerbs,
     ExportVerbs,
+    HearingVerbs,
+    OnlineVerbs,
 ):
     """One window's work: a project, its mosaics, one selection, and all that can be done with them."""
 
     def close(self) -> None:
         """Remember the place, close the project, and join the worker."""
         self.close_project()
+        self.samp.close()
         self.jobs.stop()

@@ -162,6 +162,11 @@ def residual_picture(residual: FloatArray, side: float, unit: str) -> Picture:
     return Picture(RESIDUAL, tip, diverging(residual, end), side, unit)
 
 
+def survey_picture(survey: str, pixels: NDArray[np.uint8], side: float) -> Picture:
+    """A survey's picture (n, n, 3), its first row at the top, that spans ``side`` arcsec."""
+    return Picture(survey, f"{survey}: the same sky, turned as the mosaic is", pack(pixels), side)
+
+
 def _mean(planes: FloatArray) -> FloatArray:
     """Mean over the bands that have data, NaN where none has."""
     seen = np.isfinite(planes)

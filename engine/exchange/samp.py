@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -15,12 +16,15 @@ from xmlrpc.client import Error as RpcError
 from pyvo import samp
 
 from engine.errors import ExchangeError
+from engine.exchange.background import gather
+from engine.types import Step
 
 TABLE, IMAGE, POINT = "table.load.votable", "image.load.fits", "coord.pointAt.sky"
 HIGHLIGHT, SELECT = "table.highlight.row", "table.select.rowList"
 RECEIVED = (TABLE, IMAGE, POINT, HIGHLIGHT, SELECT)
 NAME = "DeepLense"
 WATCH = 3.0  # seconds between two looks whether the hub is there
+DELIVERY = 60  # seconds that a program has to take a file
 _HOST = "127.0.0.1"
 _EVENTS = "samp.hub.event.*"
 _SHUTDOWN = ("samp.hub.event.shutdown", "samp.hub.disconnect")
@@ -45,6 +49,11 @@ class Client:
         """Whether it subscribed to a kind of message, by name or by a pattern such as ``table.*``."""
         return any(one == kind or (one.endswith("*") and kind.startswith(one[:-1])) for one in self.takes)
 
+    @property
+    def accepts_any(self) -> bool:
+        """Whether there is anything of ours that it takes; a hub takes nothing."""
+        return any(self.accepts(kind) for kind in RECEIVED)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -53,6 +62,14 @@ class Message:
     kind: str
     parameters: Mapping[str, Any]
     sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Names of the programs that took what was sent, and what the others say."""
+
+    taken: tuple[str, ...]
+    troubles: tuple[str, ...] = ()
 
 
 class Connection:
@@ -131,10 +148,38 @@ class Connection:
                 reached = [to]
         except _TROUBLE as error:
             raise ExchangeError(
-                f"The message was not taken ({_short(error)}): is the other program still open?"
+                f"Nobody took the message ({_short(error)}): is the other program still open?"
             ) from error
         names = {client.id: client.name for client in self.clients}
         return [names.get(identity, identity) for identity in reached]
+
+    def deliver(self, kind: str, parameters: Mapping[str, str], to: Sequence[Client]) -> Iterator[Step]:
+        """Send a message to clients and wait until each says that it has taken it; the last step's item is a Delivery.
+
+        A client that is busy has a minute; what one did not take is told with its own words.
+        """
+        calls = {client.id: partial(self._call, client, kind, parameters) for client in to}
+        names = {client.id: client.name for client in to}
+        taken, troubles = [], []
+        for step in gather(calls, seconds=DELIVERY + 5):
+            for identity, answer in step.items:
+                if isinstance(answer, ExchangeError):
+                    troubles.append(str(answer).replace(identity, names[identity]))
+                else:
+                    taken.append(answer)
+            yield Step(step.done, step.total, note=f"Waiting for {', '.join(name for name in names.values())}")
+        yield Step(len(to), len(to), (Delivery(tuple(taken), tuple(troubles)),))
+
+    def _call(self, client: Client, kind: str, parameters: Mapping[str, str]) -> str:
+        message = {"samp.mtype": kind, "samp.params": dict(parameters)}
+        try:
+            answer = self._client.call_and_wait(client.id, message, str(DELIVERY))
+        except _TROUBLE as error:
+            raise ExchangeError(f"{client.name} did not answer ({_short(error)})") from error
+        if answer.get("samp.status") == samp.SAMP_STATUS_ERROR:
+            said = answer.get("samp.error", {}).get("samp.errortxt") or "it gives no reason"
+            raise ExchangeError(f"{client.name} did not take it ({said})")
+        return client.name
 
     def close(self) -> None:
         """Unregister, and stop the hub if it is ours. May take a second; call it from a thread that may wait."""

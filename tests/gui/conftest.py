@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,17 @@ from PySide6.QtCore import QSettings
 
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
+from engine.exchange import ds9, services
 from tests.gui.parts import install, open_and_scan, show_window, write_sky
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks the network or starts this machine's DS9, whichever commands it runs."""
+    nowhere = "http://127.0.0.1:9/"
+    monkeypatch.setattr(ds9, "PROGRAMS", ("no DS9 in tests",))
+    for name in ("CATALOGUES", "IMAGES"):
+        monkeypatch.setattr(services, name, tuple(replace(one, address=nowhere) for one in getattr(services, name)))
 
 
 @pytest.fixture

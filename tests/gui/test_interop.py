@@ -1,0 +1,366 @@
+"""The window among other programs: SAMP by a real hub and a real second program, DS9, and services on the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+
+from deeplense_gui.interop_menus import InteropMenus
+from deeplense_gui.session import Session
+from engine.exchange.samp import HIGHLIGHT, IMAGE, POINT, SELECT, TABLE
+from tests.ds9_parts import fake_ds9, told
+from tests.gui.parts import messages, open_and_scan, press
+from tests.samp_parts import VIEWER, own_hub, program, running_hub
+from tests.service_parts import BROKEN, LEGACY, all_well, running_server
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture(autouse=True)
+def _own_hub(monkeypatch, tmp_path):
+    own_hub(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def hub():
+    with running_hub() as made:
+        yield made
+
+
+@pytest.fixture
+def topcat(hub):
+    with program("TOPCAT") as made:
+        yield made
+
+
+@pytest.fixture
+def connected(qtbot, topcat, vetting):
+    """The window with a scanned mosaic, connected to a hub at which TOPCAT is."""
+    vetting.actions_by_id["samp.connect"].trigger()
+    link = vetting.session.samp
+    qtbot.waitUntil(lambda: [one.name for one in link.others] == ["TOPCAT"], timeout=15_000)
+    return vetting
+
+
+def path_of(parameters: dict[str, str]) -> Path:
+    return Path(url2pathname(urlsplit(parameters["url"]).path))
+
+
+def get(qtbot, other) -> tuple[str, dict[str, str]]:
+    """The next message that another program gets; the window goes on meanwhile."""
+    qtbot.waitUntil(lambda: not other.received.empty(), timeout=15_000)
+    return other.next()
+
+
+def sent(qtbot, window, action: str, other) -> dict[str, str]:
+    window.actions_by_id[action].trigger()
+    return get(qtbot, other)[1]
+
+
+def test_connecting_is_shown_remembered_and_undone(qtbot, connected):
+    session, badge = connected.session, connected.statusBar().findChild(object, "samp-badge")
+    assert connected.actions_by_id["samp.connect"].isChecked()
+    assert badge.text() == "SAMP: TOPCAT"
+    assert int(session.preferences.get("samp/connect")) == 1
+    connected.actions_by_id["samp.connect"].trigger()
+    assert not session.samp.connected
+    assert not badge.isVisible()
+    assert not connected.actions_by_id["samp.table"].isEnabled()
+    assert int(session.preferences.get("samp/connect")) == 0
+
+
+def test_without_a_hub_one_is_started_only_when_asked(qtbot, vetting):
+    session, said = vetting.session, messages(vetting.session)
+    vetting.actions_by_id["samp.connect"].trigger()
+    qtbot.waitUntil(lambda: any("No SAMP hub runs" in text for text, *_ in said), timeout=15_000)
+    assert not session.samp.connected
+    ways = {choice.label: choice for choice in said[-1][2]}
+    ways["Start a hub here"].run()
+    qtbot.waitUntil(lambda: session.samp.connected, timeout=15_000)
+    with program("Aladin", VIEWER):
+        qtbot.waitUntil(lambda: [one.name for one in session.samp.others] == ["Aladin"], timeout=15_000)
+
+
+def test_it_connects_by_itself_only_where_it_was_connected_and_a_hub_runs(qtbot, hub, preferences, stand_in):
+    session = Session(preferences=preferences)
+    session.resume_samp()
+    assert not session.jobs.unfinished
+    preferences.set("samp/connect", 1)
+    session.resume_samp()
+    qtbot.waitUntil(lambda: session.samp.connected, timeout=15_000)
+    session.close()
+
+
+def test_the_list_goes_out_and_rows_lead_both_ways(qtbot, connected, topcat):
+    session = connected.session
+    session.set_filters(order="y", descending=False)
+    said = messages(session)
+    table = sent(qtbot, connected, "samp.table", topcat)
+    written = Table.read(path_of(table))
+    assert list(written["id"]) == list(session.ids())
+    qtbot.waitUntil(lambda: any("sent to TOPCAT" in text for text, *_ in said), timeout=15_000)
+    topcat.tell(HIGHLIGHT, **{"table-id": table["table-id"], "row": "3"})
+    qtbot.waitUntil(lambda: session.selection == session.ids()[3], timeout=15_000)
+    topcat.client.enotify_all(SELECT, **{"url": table["url"], "row-list": ["5", "7", "900"]})
+    qtbot.waitUntil(lambda: session.marked == {session.ids()[5], session.ids()[7]}, timeout=15_000)
+    assert session.selection == session.ids()[5]
+    session.select(int(session.ids()[2]))
+    press(qtbot, connected, Qt.Key.Key_J, CONTROL)
+    got = dict(get(qtbot, topcat) for _ in range(2))
+    assert (got[HIGHLIGHT]["row"], got[HIGHLIGHT]["table-id"]) == ("2", table["table-id"])
+    assert float(got[POINT]["ra"]) == pytest.approx(session.candidate().ra, abs=1e-6)
+
+
+def test_others_follow_the_selection_only_when_told_to(qtbot, connected, topcat):
+    session = connected.session
+    session.select(int(session.ids()[1]))
+    connected.actions_by_id["samp.share"].trigger()
+    assert float(get(qtbot, topcat)[1]["dec"]) == pytest.approx(session.candidate().dec, abs=1e-6)
+    assert topcat.received.empty()
+    session.select(int(session.ids()[4]))
+    assert float(get(qtbot, topcat)[1]["dec"]) == pytest.approx(session.candidate().dec, abs=1e-6)
+    session.set_blind(True)
+    session.select(int(session.ids()[7]))
+    qtbot.waitUntil(lambda: not session.jobs.unfinished, timeout=15_000)
+    assert topcat.received.empty()
+
+
+def test_mosaic_and_stamp_go_out_as_fits_to_one_program(qtbot, connected, topcat, sky):
+    session = connected.session
+    assert path_of(sent(qtbot, connected, "samp.mosaic", topcat)) == sky
+    stamp = sent(qtbot, connected, "samp.stamp", topcat)
+    assert fits.getheader(path_of(stamp))["CANDID"] == session.selection
+    assert stamp["name"] == session.candidate().name
+    with program("Viewer", VIEWER) as viewer:
+        both = lambda: [one.accepts(POINT) for one in session.samp.others] == [True, True]  # noqa: E731
+        qtbot.waitUntil(both, timeout=15_000)
+        menus = connected.findChild(InteropMenus)
+        menus.fill()
+        (to_topcat, to_viewer) = (action.menu() for action in menus.send.actions())
+        assert (to_topcat.title(), to_viewer.title()) == ("TOPCAT", "Viewer")
+        assert [one.text() for one in to_viewer.actions()] == ["The mosaic", "The stamp", "The position"]
+        assert to_topcat.actions()[0].text() == f"The list ({len(session.ids()):,})"
+        to_viewer.actions()[0].trigger()
+        assert get(qtbot, viewer)[0] == IMAGE
+        qtbot.waitUntil(lambda: not session.jobs.unfinished, timeout=15_000)
+        assert topcat.received.empty()
+
+
+def test_what_a_program_cannot_read_is_told_in_its_words(qtbot, connected, topcat):
+    def refuse(key, sender, message, kind, parameters, extra):
+        topcat.client.ereply(message, "samp.error", error={"samp.errortxt": "no memory"})
+
+    topcat.client.bind_receive_call(TABLE, refuse)
+    said = messages(connected.session)
+    connected.actions_by_id["samp.table"].trigger()
+    qtbot.waitUntil(lambda: any("TOPCAT did not take it (no memory)" in text for text, *_ in said), timeout=15_000)
+
+
+def test_a_position_that_comes_in_moves_the_mosaic_and_selects_what_is_there(qtbot, connected, topcat):
+    session, canvas = connected.session, connected.panels["mosaic"].canvas
+    wanted = session.rows([int(session.ids()[6])])[0]
+    topcat.tell(POINT, ra=str(wanted.ra + 0.5 / 3600), dec=str(wanted.dec))
+    qtbot.waitUntil(lambda: session.selection == wanted.id, timeout=15_000)
+    x0, x1, y0, y1 = canvas.view.edges()
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((wanted.x, wanted.y), abs=4)
+    said = messages(session)
+    topcat.tell(POINT, ra="10", dec="-30")
+    qtbot.waitUntil(lambda: any("on no open mosaic" in text for text, *_ in said), timeout=15_000)
+    assert session.selection == wanted.id
+
+
+def test_images_and_tables_come_in_after_asking(qtbot, connected, topcat, tmp_path):
+    session, said = connected.session, messages(connected.session)
+    other = tmp_path / "other sky.fits"
+    fits.writeto(other, np.ones((30, 40), np.float32))
+    topcat.tell(IMAGE, url=other.as_uri(), name="other")
+    qtbot.waitUntil(lambda: any("sends the image other" in text for text, *_ in said), timeout=15_000)
+    assert len(session.mosaics) == 1
+    with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+        said[-1][2][0].run()
+    assert session.mosaic.shape == (30, 40)
+    row = session.candidate()
+    known = Table({"name": ["SL-9"], "ra": [row.ra], "dec": [row.dec], "ref": ["Doe 2020"]})
+    known.write(tmp_path / "list.xml", format="votable")
+    topcat.tell(TABLE, url=(tmp_path / "list.xml").as_uri(), name="Lenses of Doe")
+    qtbot.waitUntil(lambda: any("sends the table Lenses of Doe" in text for text, *_ in said), timeout=15_000)
+    assert session.matches(row) == []
+    next(ways for text, _, ways in said if "sends the table" in text)[0].run()
+    qtbot.waitUntil(lambda: bool(session.matches(row)), timeout=20_000)
+    assert session.matches(row)[0].name == "SL-9"
+
+
+def test_a_hub_that_goes_is_said_with_a_way_back(qtbot, connected, hub, topcat):
+    said = messages(connected.session)
+    hub.stop()
+    qtbot.waitUntil(lambda: any("hub has gone" in text for text, *_ in said), timeout=15_000)
+    assert not connected.session.samp.connected
+    assert not connected.actions_by_id["samp.connect"].isChecked()
+    topcat.close = lambda: None
+    with running_hub():
+        next(ways for text, _, ways in said if "hub has gone" in text)[0].run()
+        qtbot.waitUntil(lambda: connected.session.samp.connected, timeout=15_000)
+        connected.session.disconnect_samp()
+
+
+def test_blind_mode_lets_nothing_out_that_tells(qtbot, connected, topcat):
+    session = connected.session
+    session.set_blind(True)
+    for name in ("samp.table", "samp.stamp", "samp.point", "ds9.show", "online.look_up", "online.picture"):
+        assert not connected.actions_by_id[name].isEnabled(), name
+    session.send_table()
+    session.send_stamp()
+    session.point_others()
+    before = session.selection
+    other = session.rows([int(session.ids()[3])])[0]
+    topcat.tell(POINT, ra=str(other.ra), dec=str(other.dec))
+    said = messages(session)
+    qtbot.waitUntil(lambda: any("blind mode does not tell" in text for text, *_ in said), timeout=15_000)
+    assert session.selection == before
+    assert topcat.received.empty()
+    assert session.pages() == []
+    session.grade("A")
+    session.select(before)
+    assert connected.actions_by_id["online.look_up"].isEnabled()
+    assert connected.actions_by_id["samp.point"].isEnabled()
+
+
+# DS9 ------------------------------------------------------------------------------------------------------------------
+
+
+def test_ds9_shows_the_mosaic_at_the_candidate_with_the_list(qtbot, monkeypatch, tmp_path, vetting, sky):
+    programs = fake_ds9(monkeypatch, tmp_path / "bin")
+    vetting.session.__dict__.pop("has_ds9", None)
+    assert vetting.session.has_ds9
+    job = vetting.session.show_in_ds9()
+    qtbot.waitUntil(lambda: job.reason is not None, timeout=20_000)
+    assert job.error is None
+    row, lines = vetting.session.candidate(), told(programs)
+    assert f"file {{{sky}}}" in lines
+    assert f"pan to {row.ra:.7f} {row.dec:.7f} wcs icrs degrees" in lines
+    regions = next(line for line in lines if line.startswith("regions load")).split("{")[1].rstrip("}")
+    assert Path(regions).read_text().count("circle(") == len(vetting.session.ids())
+
+
+def test_without_ds9_it_is_not_offered(monkeypatch, tmp_path, qtbot, preferences, stand_in):
+    from deeplense_gui.main_window import MainWindow
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    window = MainWindow(Session(preferences=preferences))
+    qtbot.addWidget(window)
+    assert not window.actions_by_id["ds9.show"].isVisible()
+    window.close()
+
+
+# services -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path, vetting):
+    monkeypatch.setenv("DEEPLENSE_CACHE", str(tmp_path / "cache"))
+    row = vetting.session.candidate()
+    with running_server() as made:
+        made.put_in_place(monkeypatch)
+        all_well(made, row.ra, row.dec)
+        yield made
+
+
+def test_a_candidate_is_looked_up_and_what_comes_is_shown(qtbot, vetting, server):
+    panel, session = vetting.panels["online"], vetting.session
+    assert "Nothing was looked up" in panel.message.text()
+    assert server.asked == []
+    press(qtbot, vetting, Qt.Key.Key_K, CONTROL)
+    qtbot.waitUntil(lambda: panel.table.rowCount() == 4 and not session.jobs.unfinished, timeout=20_000)
+    assert panel.isVisible()
+    lines = [[panel.table.item(row, column).text() for column in range(6)] for row in range(4)]
+    assert ["SIMBAD", "SL2S J1422", "gLS", "0.5500", "0.30″", "12 references"] in lines
+    assert any(line[5].startswith("J/ApJ/909/27: Strong lens candidates") for line in lines)
+    session.step_selection(1)
+    assert "Nothing was looked up" in panel.message.text()
+    session.step_selection(-1)
+    assert panel.table.isVisible()
+
+
+def test_trouble_and_nothing_there_are_lines_of_the_table(qtbot, vetting, server):
+    panel, session = vetting.panels["online"], vetting.session
+    server.replies["/NED/sync"] = BROKEN
+    vetting.look_up()
+    qtbot.waitUntil(lambda: panel.table.rowCount() == 4 and not session.jobs.unfinished, timeout=20_000)
+    texts = [panel.table.item(row, 1).text() for row in range(4)]
+    assert any("NED answered with an error (500)" in text for text in texts)
+
+
+def test_a_look_up_can_be_cancelled_while_a_service_hangs(qtbot, vetting, server):
+    server.replies.pop("/NED/sync")
+    job = vetting.session.look_up()
+    qtbot.waitUntil(lambda: job.step.done == 2, timeout=20_000)
+    vetting.session.jobs.cancel(job)
+    qtbot.waitUntil(lambda: job.reason is not None, timeout=5_000)
+    assert job.reason.value == "cancelled"
+
+
+def test_without_a_network_one_line_says_so(qtbot, vetting, server):
+    server.close()
+    said = messages(vetting.session)
+    vetting.look_up()
+    qtbot.waitUntil(lambda: any("No catalogue can be reached" in text for text, *_ in said), timeout=20_000)
+    assert len([text for text, level, _ in said if level == "error"]) == 1
+
+
+def test_a_survey_picture_is_a_view_of_the_stamp(qtbot, vetting, server):
+    grid, session = vetting.panels["inspector"].grid, vetting.session
+    qtbot.waitUntil(lambda: grid.large.picture is not None, timeout=20_000)
+    vetting.actions_by_id["online.picture"].trigger()
+    name = "Legacy Surveys DR9"  # DR10 ends south of this field
+    qtbot.waitUntil(lambda: grid.large.picture is not None and grid.large.picture.title == name, timeout=20_000)
+    assert grid.large.picture.side == pytest.approx(230 * 0.262)
+    session.step_selection(1)
+    qtbot.waitUntil(lambda: grid.large.picture is not None and grid.large.picture.title != name, timeout=20_000)
+
+
+def test_a_failed_picture_is_said_and_shows_no_view(qtbot, vetting, server):
+    said = messages(vetting.session)
+    server.replies[LEGACY] = BROKEN
+    vetting.session.fetch_picture()
+    qtbot.waitUntil(lambda: any("answered with an error" in text for text, *_ in said), timeout=20_000)
+    assert vetting.session.online.pictures == {}
+
+
+def test_pages_open_in_the_browser_or_are_copied(monkeypatch, vetting):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()) or True)
+    menus = vetting.findChild(InteropMenus)
+    menus.fill()
+    assert [one.text() for one in menus.pages.actions()][:2] == ["SIMBAD", "NED"]
+    for action in menus.pages.actions():
+        assert "http" in action.toolTip()
+        action.trigger()
+    assert len(opened) == len(menus.pages.actions())
+    ra = f"{vetting.session.candidate().ra:.6f}"
+    assert all(ra in address for address in opened)
+    menus.links.actions()[-1].trigger()
+    assert QGuiApplication.clipboard().text().startswith("https://aladin.cds.unistra.fr/AladinLite/?target=" + ra)
+    assert [one.text() for one in menus.surveys.actions()] == ["Legacy Surveys DR9", "Pan-STARRS DR1", "DSS2"]
+    vetting.session.set_blind(True)
+    menus.fill()
+    assert not menus.pages.isEnabled()
+    assert menus.pages.actions() == []
+
+
+def test_a_mosaic_without_wcs_points_nowhere(qtbot, window, hub, tmp_path):
+    from tests.gui.parts import write_sky
+
+    open_and_scan(qtbot, window.session, write_sky(tmp_path / "plain.fits", wcs=False))
+    window.session.connect_samp()
+    qtbot.waitUntil(lambda: window.session.samp.connected, timeout=15_000)
+    assert not window.actions_by_id["samp.point"].isEnabled()
+    assert not window.actions_by_id["online.look_up"].isEnabled()
+    assert window.actions_by_id["samp.table"].isEnabled()
