@@ -36,9 +36,6 @@ def main() -> None:
 
     application = QApplication([])
     style.apply(application)
-    import sys as _s
-
-    _s.setswitchinterval(float(os.environ.get("SW", "0.005")))
     preferences = Preferences(QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat))
     session = Session(preferences=preferences)
     window = MainWindow(session)
@@ -68,6 +65,7 @@ def main() -> None:
             break
         found.append(frames([lambda x=x, y=y: canvas.centre_on(x, y)], canvas.repaint, application))
     busy, under_way = np.concatenate(found), session.scan_job is not None
+    candidates = len(session.ids())
     window.close()
     report(
         "pan while scanning",
@@ -76,7 +74,7 @@ def main() -> None:
         platform="offscreen",
         side=options.side,
         frames=len(busy),
-        candidates=int(canvas.markers.ids.size),
+        candidates=candidates,
         scan_ended=not under_way,
         milliseconds=facts(busy),
         over_50_ms=int((busy[:, 0] > LONGEST).sum()),

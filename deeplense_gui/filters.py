@@ -14,6 +14,10 @@ from engine.types import Candidate
 LOOK_AHEAD = 12
 SCORES = (0.9, 0.5, 0.1, 0.01)  # where groups of scores begin
 FEW = 512  # rows looked through for one without a grade, before the project is asked for all of them
+ROWS_KEPT = 4096  # candidates that were read: while a scan runs, lists are read again that have hardly changed
+FOUND = frozenset({"candidates", "scores"})
+"""What a scan changes: nothing that can be undone."""
+
 Ids = NDArray[np.int64]
 
 
@@ -99,14 +103,19 @@ class CandidateList:
             self.filters = Filters.restored(project.setting("filters"))
         self.forget()
 
-    def forget(self, kinds: Set[str] | None = None) -> None:
-        """Read anew what a change of these kinds touches; everything by default."""
+    def forget(self, kinds: Set[str] | None = None, ids: Sequence[int] = ()) -> None:
+        """Read anew what a change of these kinds, to these candidates, touches; everything by default."""
         if kinds is None or self.filters.depends_on(kinds):
             self._ids: Ids | None = None
             self._sections: list[tuple[str, int]] = []
         self._counts: dict[str | None, int] | None = None
         self._candidate: Candidate | None = None
-        self._history: tuple[str | None, str | None] | None = None
+        if kinds is not None and kinds <= FOUND:
+            for identity in ids:
+                self._rows.pop(identity, None)
+        else:
+            self._rows: dict[int, Candidate] = {}
+            self._history: tuple[str | None, str | None] | None = None
 
     def ids(self) -> Ids:
         """Candidate ids in the order and with the filter of the list."""
@@ -164,7 +173,17 @@ class CandidateList:
 
     def rows(self, ids: Sequence[int] | Ids) -> list[Candidate]:
         """Candidates by id, in the order asked for."""
-        return [] if self.project is None or not len(ids) else self.project.rows(ids, self.seen_by)
+        if self.project is None or not len(ids):
+            return []
+        if len(ids) > ROWS_KEPT:
+            return list(self.project.rows(ids, self.seen_by))
+        wanted = [int(identity) for identity in ids]
+        missing = [identity for identity in wanted if identity not in self._rows]
+        if len(self._rows) + len(missing) > ROWS_KEPT:
+            self._rows, missing = {}, wanted
+        if missing:
+            self._rows.update({row.id: row for row in self.project.rows(missing, self.seen_by)})
+        return [self._rows[identity] for identity in wanted if identity in self._rows]
 
     def candidate(self, identity: int | None) -> Candidate | None:
         """One candidate; the last one asked for is kept, since every panel asks for the selected one."""

@@ -17,7 +17,9 @@ from engine.errors import EngineError, ModelError
 from engine.types import Candidate, FloatArray, ModelCard, Mosaic, Saliency, ScanRequest, Step
 
 THUMBNAIL = 96  # pixels of the longer side of a picture in a chooser
-SLOW_IMPORTS = ("engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan")
+SLOW_IMPORTS = (
+    "engine.images.mosaic", "engine.device", "engine.models.predict", "engine.detect.scan", "engine.catalogue.known",
+)  # fmt: skip
 
 
 def card(name: str) -> ModelCard:
@@ -177,11 +179,31 @@ def residual(mosaic: Mosaic, candidate: Candidate, model: str) -> Iterator[Step]
     yield Step(1, 1, (Residual(values.astype(np.float32), used.size * (1.0 if mosaic.pixel_scale is None else scale)),))
 
 
+def kept(project: Any, run: int, steps: Iterator[Step]) -> Iterator[Step]:
+    """Write what a scan finds to the project as it comes; the items are the Changes."""
+    for step in steps:
+        yield replace(step, items=(project.add(run, step.items),) if step.items else ())
+
+
 class Models:
     """The models that are loaded; lives in the worker thread."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
+        self._search: Any = None
+
+    def search(self) -> Any:
+        """What looks for sources: a process of its own, so that the window moves on meanwhile."""
+        if self._search is None:
+            from engine.detect.search import SearchProcess
+
+            self._search = SearchProcess()
+        return self._search
+
+    def close(self) -> None:
+        """End the process that looks for sources; for the end of the program."""
+        if self._search is not None:
+            self._search.close()
 
     def classifier(self, name: str) -> Any:
         """The loaded model of a name."""
@@ -200,6 +222,7 @@ class Models:
             yield Step(number, len(SLOW_IMPORTS) + 1)
             import_module(room)
         yield Step(len(SLOW_IMPORTS), len(SLOW_IMPORTS) + 1)
+        self.search().start()
         try:
             self.classifier(name)
         except ModelError:
@@ -211,7 +234,7 @@ class Models:
             yield Step(0, 0, note="Loading the lens finder")
         from engine.detect.scan import scan
 
-        yield from scan(request, self.classifier(request.model))
+        yield from scan(request, self.classifier(request.model), self.search())
 
     def calibrate(self, project: Any, mosaic: Mosaic, model: str) -> Iterator[Step]:
         """Make calibration stamps, scored as a scan would; the items of the last step are their ids."""

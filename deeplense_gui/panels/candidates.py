@@ -19,7 +19,7 @@ from deeplense_gui.session import Session
 from deeplense_gui.widgets.filter_bar import FilterBar
 from engine.types import Changes, Mosaic
 
-REFRESH_MS = 200
+REFRESH_MS = 170  # each panel waits otherwise, so that they do not all look anew in one frame
 _ROWS = QItemSelectionModel.SelectionFlag.Rows
 _ONLY = QItemSelectionModel.SelectionFlag.ClearAndSelect | _ROWS
 _TOO = QItemSelectionModel.SelectionFlag.Select | _ROWS

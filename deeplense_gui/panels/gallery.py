@@ -28,7 +28,7 @@ from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.types import Candidate, Changes, Mosaic
 
 _KEPT = 3000  # thumbnails; each takes up to 64 KiB
-_REFRESH_MS = 200
+_REFRESH_MS = 250  # each panel waits otherwise, so that they do not all look anew in one frame
 _FIELD = 10.0  # arcsec; in pixels, five times as many
 GROUPS = (("No groups", ""), ("By grade", "grade"), ("By score", "score"))
 

@@ -22,7 +22,7 @@ from deeplense_gui.widgets.stretch_bar import StretchBar
 from engine.errors import EngineError
 from engine.types import Candidate, Changes, Mosaic, Step
 
-_GATHER_MS = 200
+_GATHER_MS = 130  # each panel waits otherwise, so that they do not all look anew in one frame
 _BLINK_MS = 600
 _MANY = 500
 _NEAR = 4.0  # zoom at which a place that was asked for is shown
@@ -326,7 +326,9 @@ class MosaicPanel(QWidget):
         else:
             found = self.session.positions(mosaic.id)
             listed = np.isin(found.ids, self.session.ids())
-            self.canvas.set_candidates(found.xy[listed], found.ids[listed], found.grades[listed], found.scores[listed])
+            self.canvas.set_candidates(
+                found.xy[listed], found.ids[listed], found.grades[listed], found.scores[listed]
+            )
         self.canvas.select(self.session.selection, reveal=False)
 
     def _note_changes(self, changes: Changes) -> None:

@@ -14,7 +14,7 @@ from deeplense_gui.widgets.queue_bar import QueueBar
 from deeplense_gui.widgets.readout import Elided
 from engine.types import Changes
 
-_GATHER_MS = 200
+_GATHER_MS = 210  # each panel waits otherwise, so that they do not all look anew in one frame
 
 
 class NoteEdit(QLineEdit):

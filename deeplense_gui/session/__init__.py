@@ -49,3 +49,4 @@ class Session(
         self.close_project()
         self.samp.close()
         self.jobs.stop()
+        self._models.close()

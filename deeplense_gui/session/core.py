@@ -23,6 +23,7 @@ EVERYTHING = frozenset({"candidates", "scores", "grades", "subclasses", "notes",
 """What may have changed when somebody else has written to the project."""
 
 FOLLOW_MS = 2000  # between two looks at a project that another window writes to
+FOUND_MS = 300  # between two words on what a scan has found: each has all panels look at their lists anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Core(QObject):
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None
         self._run: int | None = None
-        self._unkept: set[int] = set()  # scans whose finds the project could not take
+        self._found: list[Changes] = []  # what a scan has kept and nobody was told of
         self._options: dict[str, dict[str, Any]] = {}
         self._endings: dict[int, Callable[[Any], None]] = {}
         self._scan_next = False
@@ -92,6 +93,8 @@ class Core(QObject):
         self._following = QTimer(self, interval=FOLLOW_MS)
         self._following.timeout.connect(self._follow)
         self._written: object = None
+        self._telling = QTimer(self, singleShot=True, interval=FOUND_MS)
+        self._telling.timeout.connect(self._tell_found)
         self.jobs.stepped.connect(self._on_stepped)
         self.jobs.finished.connect(self._on_finished)
 
@@ -153,18 +156,25 @@ class Core(QObject):
         return True
 
     def _announce(self, changes: Changes) -> None:
-        self.listing.forget(changes.kinds)
+        self.listing.forget(changes.kinds, changes.ids)
         self.changed.emit(changes)
 
+    def _tell_found(self) -> None:
+        """Tell what a scan has kept since the last time, and select the best where nothing is selected."""
+        self._telling.stop()
+        found, self._found = self._found, []
+        if found:
+            ids = dict.fromkeys(number for changes in found for number in changes.ids)
+            kinds = frozenset().union(*(changes.kinds for changes in found))
+            self._announce(Changes(found[0].operation, tuple(ids), kinds))
+            if self.selection is None and len(self.ids()):
+                self.select(int(self.ids()[0]))
+
     def _on_stepped(self, job: JobHandle, step: Step) -> None:
-        if job is self.scan_job and self._run is not None:
-            if step.items:
-                run = self._run
-                if self._write(lambda: self.project.add(run, step.items)) is None:
-                    self._unkept.add(job.id)
-                    self.jobs.cancel(job)  # what cannot be kept need not be looked for
-                if self.selection is None and len(self.ids()):
-                    self.select(int(self.ids()[0]))
+        if job is self.scan_job:
+            self._found.extend(step.items)
+            if self._found and not self._telling.isActive():
+                self._telling.start()
         elif job.id in self._results:
             for item in step.items:
                 self._results[job.id](item)
@@ -173,14 +183,14 @@ class Core(QObject):
         self._results.pop(job.id, None)
         ending = self._endings.pop(job.id, None)
         if job is self.scan_job:
-            if job.id in self._unkept and reason is Reason.DONE:  # done before it could be cancelled: no whole scan
-                reason = Reason.CANCELLED
+            self._tell_found()
             self._end_scan(reason.value)
             if reason is Reason.DONE:
                 self._finish_scan()
         elif reason is Reason.DONE and ending is not None:
             ending(job.result)
         if isinstance(error, EngineError):
-            self.say(str(error), "error")
+            if not job.cancel_asked:  # else nobody waits for it: the project it wrote to was closed, say
+                self.say(str(error), "error")
         elif error is not None:
             self.crashed.emit(job.name, job.traceback)

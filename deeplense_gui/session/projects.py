@@ -63,6 +63,7 @@ class ProjectVerbs(SchemeVerbs):
             return
         if self.scan_job is not None:
             self.jobs.cancel(self.scan_job)
+            self._tell_found()
             self._end_scan(Reason.CANCELLED.value)
         self._following.stop()
         self._remember_place()

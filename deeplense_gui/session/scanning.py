@@ -18,7 +18,7 @@ class ScanVerbs(Core):
         return self.mosaic is not None and self.scan_job is None
 
     def scan(self) -> JobHandle | None:
-        """Scan the shown mosaic in the background; candidates come in through ``changed``."""
+        """Scan the shown mosaic in the background; candidates come in through ``changed``, kept by the worker."""
         if not self.can_scan or self.mosaic is None:
             return None
         request = ScanRequest(mosaic=self.mosaic, model=self.model)
@@ -32,10 +32,12 @@ class ScanVerbs(Core):
         except EngineError as error:
             self.say(str(error), "error")
             return None
-        sheet = self.sheets.get(request.mosaic.id)
+        sheet, project, run, models = self.sheets.get(request.mosaic.id), self.project, self._run, self._models
         self.scan_job = self.jobs.submit(
             f"Scanning {request.mosaic.name}" if sheet is None else f"Scoring {request.mosaic.name}",
-            lambda: self._models.scan(request) if sheet is None else self._models.score_sheet(sheet, request.model),
+            lambda: work.kept(
+                project, run, models.scan(request) if sheet is None else models.score_sheet(sheet, request.model)
+            ),
         )
         self.scanning.emit(True)
         return self.scan_job

@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from deeplense_gui import work
 from deeplense_gui.main_window import MainWindow
 from deeplense_gui.session import Session
+from engine.detect.search import SearchProcess
 from engine.types import Cutouts, ModelCard, Saliency, Scores
 
 NONE = Qt.KeyboardModifier.NoModifier
@@ -75,7 +76,8 @@ def write_sky(path: Path, *, count: int = 40, size: int = 400, seed: int = 1, wc
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the stand-in where the network would be; nothing imports torch then."""
+    """Put the stand-in where the network would be; nothing imports torch then, and no other process is started."""
+    monkeypatch.setattr(SearchProcess, "start", lambda self: None)
     monkeypatch.setattr(work, "card", lambda name: CARD)
     monkeypatch.setattr(work.Models, "classifier", lambda self, name: StandIn())
     monkeypatch.setattr(work, "SLOW_IMPORTS", ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PySide6.QtCore import QSettings
 
 from deeplense_gui.dialogs.export import FORMATS
-from deeplense_gui.filters import Filters
+from deeplense_gui.filters import CandidateList, Filters
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
 from engine.catalogue.store import Project
@@ -389,3 +390,66 @@ def test_scanning_without_a_model_is_a_message_and_makes_no_project(qtbot, sessi
     assert heard[-1][:2] == ("there is no model 'finder'", "error")
     assert session.project is None
     assert not sky.with_suffix(".deeplense").exists()
+
+
+def test_what_a_scan_finds_is_written_by_the_worker_and_told_a_few_times(qtbot, session, sky, monkeypatch):
+    threads, told, add = set(), [], Project.add
+
+    def note(*arguments: object) -> object:
+        threads.add(threading.get_ident())
+        return add(*arguments)
+
+    monkeypatch.setattr(Project, "add", note)
+    session.changed.connect(told.append)
+    open_and_scan(qtbot, session, sky)
+    assert threads
+    assert threading.get_ident() not in threads
+    ids = [number for changes in told for number in changes.ids]
+    assert sorted(ids) == sorted(session.ids().tolist())
+    assert len(told) < 10
+
+
+def test_rows_are_read_once_until_they_change(scanned):
+    class Counting:
+        """A project that says what was read of it."""
+
+        def __init__(self) -> None:
+            self.read: list[int] = []
+
+        def rows(self, ids, seen_by=None):
+            self.read += list(ids)
+            return scanned.project.rows(ids, seen_by)
+
+    ids = scanned.ids()[:5].tolist()
+    listing = CandidateList()
+    listing.project = project = Counting()
+    assert [row.id for row in listing.rows(ids)] == ids
+    assert [row.id for row in listing.rows(ids[::-1])] == ids[::-1]
+    assert project.read == ids
+    listing.forget({"scores"}, ids[:2])
+    listing.rows(ids)
+    assert project.read == ids + ids[:2]
+    listing.forget({"grades"}, ids[:1])
+    listing.rows(ids)
+    assert project.read == ids + ids[:2] + ids
+
+
+def test_what_a_closed_project_could_not_take_is_not_complained_of(qtbot, session, tmp_path, monkeypatch):
+    path = write_sky(tmp_path / "large.fits", count=900, size=2200)
+    with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+        session.open_mosaic([path])
+    started, may_go, add = threading.Event(), threading.Event(), Project.add
+
+    def slow(*arguments: object) -> object:
+        started.set()
+        may_go.wait(10)
+        return add(*arguments)
+
+    monkeypatch.setattr(Project, "add", slow)
+    seen = messages(session)
+    job = session.scan()
+    qtbot.waitUntil(started.is_set, timeout=20_000)
+    session.close_project()
+    may_go.set()
+    qtbot.waitUntil(lambda: job.reason is not None, timeout=10_000)
+    assert not [text for text, level, _ in seen if level == "error"]
