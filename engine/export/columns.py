@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,7 @@ COLUMNS = (
     Column("spread", "float", "Standard deviation of the score over views of the stamp", ucd="stat.stdev"),
     Column("mosaic", "text", "Identifier of the mosaic", ucd="meta.id;obs.image"),
     Column("subclass", "text", "What kind of lens it is, or what else", ucd="meta.code.class"),
+    Column("graded_at", "text", "When the grade was given, UTC", ucd="time.epoch"),
     Column("flag", "int", "1 where somebody flagged the candidate", ucd="meta.code"),
     Column("einstein_radius", "float", "Einstein radius read off the arcs by eye", "arcsec", "phys.angSize"),
     Column("same_as", "int", "Candidate that this one is a duplicate of, its own id if of none", ucd="meta.id.assoc"),
@@ -95,7 +97,9 @@ def described(match: KnownMatch) -> str:
     return f'{match.name}, {match.separation:.1f}" away: {said}'
 
 
-def _text(value: str) -> str:
+def _text(value: str | datetime) -> str:
+    if isinstance(value, datetime):  # without a zone, as the VO and astropy write and read UTC
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     # Control characters and halves of surrogate pairs cannot stand in XML, and NUL ends a text in FITS.
     return "".join(char for char in value if char in "\t\n" or unicodedata.category(char) not in ("Cc", "Cs"))
 

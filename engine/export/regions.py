@@ -40,7 +40,8 @@ def write_regions(rows: Sequence[Candidate], path: Path, known: Known) -> None:
 
 def _label(row: Candidate) -> str:
     """Name, score, grade and note; without what would end the text of a region."""
-    parts = [row.name, f"{row.score:.3f}", row.grade or "", row.note]
+    score = f"{row.score:.3f}" if row.score == row.score else ""
+    parts = [row.name, score, row.grade or "", row.note]
     return " ".join(_plain(part) for part in parts if part)
 
 

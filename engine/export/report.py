@@ -35,7 +35,8 @@ _PAGE = """\
   p.facts { color: var(--faint); margin: .1rem 0; }
   main { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(25rem, 1fr)); margin-top: 1.5rem; }
   article { border: 1px solid var(--line); border-radius: 6px; padding: .7rem; break-inside: avoid; }
-  article h2 { font-size: 1rem; margin: 0 0 .4rem; display: flex; justify-content: space-between; gap: .5rem; }
+  article h2 { font-size: 1rem; margin: 0 0 .4rem; display: flex; flex-wrap: wrap;
+               justify-content: space-between; gap: 0 .5rem; }
   article h2 span { color: var(--faint); font-weight: normal; }
   .stamps { display: flex; gap: 4px; }
   figure { margin: 0; flex: 1; min-width: 0; }
@@ -139,7 +140,7 @@ def report_job(
                 yield Step(len(rows) + done, total, note=f"{done} candidates on paper")
         else:
             partial.write_text(_page(rows, mosaics, found, more), encoding="utf-8")
-    yield Step(total, total, (path,), f"{len(rows)} candidates in {path.name}")
+    yield Step(total, total, (path,), f"{len(rows):,} candidates in {path.name}")
 
 
 def _page(
@@ -168,14 +169,15 @@ def _facts(rows: Sequence[Candidate], mosaics: Sequence[Mosaic]) -> list[str]:
     for mosaic in mosaics:
         scale = f" of {mosaic.pixel_scale:.3g}″" if mosaic.pixel_scale else ""
         size = f"{mosaic.shape[1]} x {mosaic.shape[0]} pixels{scale}"
-        lines.append(f"{mosaic.name}: {size}, bands {', '.join(mosaic.bands)}")
+        bands = "band" if len(mosaic.bands) == 1 else "bands"
+        lines.append(f"{mosaic.name}: {size}, {bands} {', '.join(mosaic.bands)}")
     grades = sorted(Counter(row.grade for row in rows if row.grade).items())
     graders = sorted({row.grader for row in rows if row.grader})
     counted = "; grades: " + ", ".join(f"{grade} {count}" for grade, count in grades) if grades else ""
     by = f" by {', '.join(graders)}" if graders else ""
     models = ", ".join(sorted({row.model for row in rows if row.model})) or "no model"
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
-    lines.append(f"{len(rows)} candidates, best first{counted}{by}. Scored by {models}. Made {made} UTC.")
+    lines.append(f"{len(rows):,} candidates{counted}{by}. Scored by {models}. Made {made} UTC.")
     lines.append(
         "Residual: the stamp minus its smooth elliptical light, in units of the noise; what is left may be arcs, "
         "companions or spiral arms."
