@@ -1,14 +1,19 @@
 """From opening a large mosaic to its first paint on the canvas, and until all is drawn, against reading it whole.
 
-The reference reads everything with astropy or h5py and shows it in pyqtgraph's ImageView; ginga's view is measured too
-where ginga is installed. Each measurement has a
-process of its own. The file is in the page cache, or not (``--cold``). Peak private memory is that of the process
-(Linux), which includes Qt and Python; ``cpu`` seconds, of all threads, tell on a machine that has other work too.
+The reference reads everything with astropy or h5py and shows it in pyqtgraph's ImageView. DS9 (on a virtual screen,
+where there is none) and ginga's view are measured in the same run where they are installed: ``ratio_ds9`` is DS9's
+first paint over ours. All programs run already and show a small file when they are given the large one. Each
+measurement has a process of its own. The file is in the page cache, or not (``--cold``). Peak private memory is that
+of the process (Linux), which includes Qt and Python; ``cpu`` seconds, of all threads, tell on a machine that has other
+work too. DS9 draws through a screen, whose work is not counted; its memory is that after the first paint.
 """
 
 import argparse
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +24,34 @@ from measure import KINDS, forget, in_process, private_mib, report, write_kind, 
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 GOALS = {"plain": 10, "rice-256": 10, "rice-rows": 10, "hdf5": 1}
+DS9_GOAL, DS9_COLD_GOAL = 10, 5
+DS9_SCRIPT = """
+proc spent {} {
+    set file [open /proc/[pid]/stat]
+    set fields [lindex [split [read $file] )] end]
+    close $file
+    expr {([lindex $fields 11] + [lindex $fields 12]) / 100.0}
+}
+proc open_mosaic {} {
+    RealizeDS9
+    update
+    set start [clock microseconds]
+    set used [spent]
+    LoadFitsFile PATH {} {}
+    FinishLoad
+    ZoomToFit
+    RealizeDS9
+    update
+    set first [expr {([clock microseconds] - $start) / 1e6}]
+    set cpu [expr {[spent] - $used}]
+    set file [open /proc/[pid]/status]
+    regexp {RssAnon:\\s+(\\d+)} [read $file] all kib
+    puts "{\\"first\\": $first, \\"first_cpu\\": $cpu, \\"private_mib\\": [expr {$kib / 1024}]}"
+    flush stdout
+    exit
+}
+after 1000 open_mosaic
+"""
 
 
 def pixels_arrive(
@@ -130,8 +163,19 @@ def ginga(path: str) -> dict[str, float]:
     return times | {"private_mib": max(watch)}
 
 
+def ds9(path: str) -> dict[str, float]:
+    """DS9 is driven by its own Tcl: nothing of its start, nor of talking to it, is measured."""
+    folder = Path(path).parent
+    script = folder / "ds9.tcl"
+    script.write_text(DS9_SCRIPT.replace("PATH", path))
+    screen = [] if "DISPLAY" in os.environ else ["xvfb-run", "-a", "-s", "-screen 0 1680x1200x24"]
+    command = ["ds9", "-geometry", "1600x1150", folder / "small.fits", "-zoom", "to", "fit", "-source", script]
+    done = subprocess.run([*screen, *map(str, command)], capture_output=True, text=True, timeout=180, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def child(way: str, path: str) -> None:
-    print(json.dumps({"ours": ours, "reference": reference, "ginga": ginga}[way](path)), flush=True)
+    print(json.dumps({"ours": ours, "reference": reference, "ginga": ginga, "ds9": ds9}[way](path)), flush=True)
     os._exit(0)  # nothing of Qt's end is measured
 
 
@@ -142,6 +186,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="from the disk, not the page cache")
     parser.add_argument("--folder", help="where the mosaics are written, and removed from (default: the temporary one)")
+    parser.add_argument("--ginga", metavar="PYTHON", help="a Python that has ginga, where this one does not")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -155,8 +200,10 @@ def main() -> None:
 def measure_kind(folder: str, kind: str, options: argparse.Namespace) -> None:
     path = write_kind(folder, kind, options.side)
     ways = {"first": "ours", "again": "ours", "reference": "reference"}
-    if find_spec("ginga") and kind != "hdf5":
+    if (options.ginga or find_spec("ginga")) and kind != "hdf5":
         ways["ginga"] = "ginga"
+    if shutil.which("ds9") and kind != "hdf5":
+        ways["ds9"] = "ds9"
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory(dir=folder) as cache:
@@ -166,12 +213,18 @@ def measure_kind(folder: str, kind: str, options: argparse.Namespace) -> None:
                     forget(path)
                 else:
                     Path(path).read_bytes()
-                if way == "ours" or not runs[name]:  # slow, and the same each time
-                    runs[name].append(in_process(__file__, "--child", way, path))
+                if way in ("ours", "ds9") or not runs[name]:  # the others are slow, and the same each time
+                    python = options.ginga or sys.executable if way == "ginga" else sys.executable
+                    runs[name].append(in_process(__file__, "--child", way, path, python=python))
     middle = {
         name: {key: round(sorted(run[key] for run in found)[len(found) // 2], 3) for key in found[0]}
         for name, found in runs.items()
     }
+    peers: dict[str, object] = {name: middle[name] for name in ("ginga", "ds9") if name in middle}
+    if "ds9" in middle:
+        goal = DS9_COLD_GOAL if options.cold else DS9_GOAL
+        ratio = middle["ds9"]["first"] / middle["first"]["first"]
+        peers |= {"ratio_ds9": round(ratio, 2), "goal_ds9": goal, "met_ds9": ratio >= goal}
     report(
         f"first paint, {kind}{', cold' if options.cold else ''}",
         ratio=middle["reference"]["first"] / middle["first"]["first"],
@@ -179,7 +232,7 @@ def measure_kind(folder: str, kind: str, options: argparse.Namespace) -> None:
         ours=middle["first"],
         second_opening=middle["again"],
         reference=middle["reference"],
-        **({"ginga": middle["ginga"]} if "ginga" in middle else {}),
+        **peers,
         side=options.side,
         repeats=options.repeats,
     )

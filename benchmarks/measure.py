@@ -74,9 +74,9 @@ def forget(path: os.PathLike) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def in_process(script: str, *arguments: object) -> dict[str, float]:
+def in_process(script: str, *arguments: object, python: str = sys.executable) -> dict[str, float]:
     """Run a script anew, so that neither memory nor caches of one measurement help another; its last line is JSON."""
-    command = [sys.executable, script, *map(str, arguments)]
+    command = [python, script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
