@@ -7,7 +7,18 @@ standard error when that is a terminal. Commands import what they need when they
 from __future__ import annotations
 
 # Each adds its commands to the application.
-from engine.cli import calibration, exporting, injection, judging, labelled, learning, patches, sky, teams  # noqa: F401
+from engine.cli import (  # noqa: F401
+    calibration,
+    exporting,
+    injection,
+    judging,
+    labelled,
+    learning,
+    patches,
+    sending,
+    sky,
+    teams,
+)
 from engine.cli.program import app
 
 main = app
