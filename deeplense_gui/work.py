@@ -347,12 +347,16 @@ def export_catalogue(project: Any, rows: Sequence[Candidate], path: Path) -> Ite
     yield Step(len(rows), len(rows))
 
 
-def export_report(rows: Sequence[Candidate], mosaics: Sequence[Mosaic], path: Path) -> Iterator[Step]:
-    """Write a report with stamps, HTML or PDF by its suffix."""
+def export_report(
+    project: Any, rows: Sequence[Candidate], mosaics: Sequence[Mosaic], path: Path, *, blind: bool, one_a_page: bool
+) -> Iterator[Step]:
+    """Write a report with stamps, HTML or PDF by its suffix; blind, without what others said and what is known."""
     yield Step(0, 0, note=path.name)
     from engine.export.report import report_job
+    from engine.export.views import remarks
 
-    yield from report_job(rows, mosaics, path)
+    told = {} if blind else remarks(project, rows)
+    yield from report_job(rows, mosaics, path, remarks=told, one_a_page=one_a_page)
 
 
 def export_stamps(rows: Sequence[Candidate], mosaics: Sequence[Mosaic], folder: Path) -> Iterator[Step]:

@@ -27,7 +27,8 @@ FORMATS = (
     ("Parquet table", ".parquet"),
     ("DS9 regions", ".reg"),
     ("Report with stamps (HTML)", ".html"),
-    ("Report with stamps (PDF)", ".pdf"),
+    ("Report, six candidates a page (PDF)", ".pdf"),
+    ("Report, a page for each candidate (PDF)", ".pages.pdf"),
     ("Stamps of all bands, FITS and PNG (a folder)", ".stamps"),
     ("Journal of all that was said (CSV)", ".journal.csv"),
     ("Training set of the graded (HDF5)", ".h5"),
@@ -76,10 +77,10 @@ class ExportDialog(QDialog):
         """The file to write, with the suffix of the format."""
         path = Path(self.file.text().strip()).expanduser()
         suffix = self.format.currentData()
-        if path.name.lower().endswith(suffix) and not (suffix == ".csv" and path.name.lower().endswith(".journal.csv")):
-            return path
         endings = sorted((ending for _, ending in FORMATS), key=len, reverse=True)
         known = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
+        if known == suffix:
+            return path
         return path.with_name(path.name.removesuffix(path.name[len(path.name) - len(known) :]) + suffix)
 
     def filtered(self) -> bool:

@@ -11,7 +11,7 @@ from deeplense_gui.jobs import JobHandle
 from deeplense_gui.session.core import Core
 from engine.types import Step
 
-JOURNAL, STAMPS, REPORTS = ".journal.csv", ".stamps", (".html", ".pdf")
+JOURNAL, STAMPS, REPORTS, ONE_A_PAGE = ".journal.csv", ".stamps", (".html", ".pdf"), ".pages.pdf"
 
 
 class ExportVerbs(Core):
@@ -34,15 +34,20 @@ class ExportVerbs(Core):
             project = self.project
             text = f"Journal of all that was said written to {path}"
             return self._export(path, lambda: work.export_journal(project, path), text)
+        project, blind = self.project, self.blind
         rows = self.rows(self.ids() if filtered else self.listing.query(Filters()))
         if path.suffix.lower() == STAMPS:
             text = f"Stamps of {len(rows):,} candidates written to {path}"
             return self._export(path, lambda: work.export_stamps(rows, mosaics, path), text)
         if path.suffix.lower() in REPORTS:
             text = f"Report of {len(rows):,} candidates written to {path}"
-            return self._export(path, lambda: work.export_report(rows, mosaics, path), text)
+            alone = path.name.lower().endswith(ONE_A_PAGE)
+            return self._export(
+                path,
+                lambda: work.export_report(project, rows, mosaics, path, blind=blind, one_a_page=alone),
+                text,
+            )
         text = f"{len(rows):,} candidates written to {path}"
-        project = self.project
         return self._export(path, lambda: work.export_catalogue(project, rows, path), text)
 
     def _export(self, path: Path, job: Callable[[], Iterator[Step]], text: str) -> JobHandle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -288,6 +289,21 @@ def test_export_writes_what_the_dialog_offers(qtbot, scanned, tmp_path, suffix):
     assert str(path) in heard.args[0]
     if suffix == ".csv":
         assert len(path.read_text().splitlines()) == len(scanned.ids()) + 1
+
+
+def test_a_report_tells_what_everyone_said_but_to_one_who_grades_blind(qtbot, scanned, tmp_path):
+    best = [int(identity) for identity in scanned.ids()[:2]]
+    scanned.project.grade(best, "B", grader="Karl")
+    scanned.project.grade(best, "A", grader="Vera")
+    scanned.set_filters(grades={"A"})
+    for name, told in (("open.html", True), ("blind.html", False)):
+        with qtbot.waitSignal(scanned.message, timeout=60_000):
+            scanned.export(tmp_path / name)
+        assert ("Karl: B; Vera: A" in (tmp_path / name).read_text()) == told
+        scanned.set_blind(True)
+    with qtbot.waitSignal(scanned.message, timeout=60_000):
+        scanned.export(tmp_path / "list.pages.pdf")
+    assert len(re.findall(rb"/Type /Page\b", (tmp_path / "list.pages.pdf").read_bytes())) == 3  # a cover and two
 
 
 def test_export_into_a_folder_that_is_gone_is_a_message(qtbot, scanned, tmp_path):
