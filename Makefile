@@ -20,6 +20,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test lint
 	@sh packaging/install-qt-libraries.sh $(BIN)/python
+	@sh packaging/install-postgresql.sh
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-test

@@ -31,6 +31,8 @@ from astropy.io import fits  # noqa: E402
 from astropy.wcs import WCS  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from tests import server_parts  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run: whoever breaks something learns it at once, and nobody else does.
@@ -103,6 +105,16 @@ def band_files(tmp_path: Path, synthetic_sky: tuple[np.ndarray, np.ndarray]) -> 
         paths.append(tmp_path / f"sky_{band}.fits")
         fits.PrimaryHDU((image * gain).astype(np.float32), header).writeto(paths[-1])
     return paths
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[server_parts.Server]:
+    """A PostgreSQL server of the tests' own; a test that asks for it is skipped where the programs are missing."""
+    binaries = server_parts.programs()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server here: install it, on Debian with: sudo apt-get install postgresql")
+    with server_parts.running(binaries) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,7 @@ HEAVY = {
     "captum": ("engine.interpret",),
     "lenstronomy": ("engine.simulate", "engine.interpret.lens_model"),
     "sqlalchemy": ("engine.catalogue",),
+    "psycopg": ("engine.catalogue",),
     "dask": ("engine.cluster",),
     "pyvo": ("engine.exchange",),
     "requests": ("engine.exchange",),

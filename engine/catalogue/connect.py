@@ -1,4 +1,4 @@
-"""Opening project files: connections, the lock of the one writer, and errors in words."""
+"""Opening project files: connections, and the lock of the one writer."""
 
 from __future__ import annotations
 
@@ -7,53 +7,25 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from engine.catalogue import packed
+from engine.catalogue.advice import DAMAGED, NOT_A_PROJECT, READ_ONLY, translated
+from engine.catalogue.copies import copy_tables
 from engine.catalogue.schema import APPLICATION_ID, FORMAT, meta, metadata
 from engine.errors import ProjectError
 
 #: Files up to this size are checked whole when they are opened; it takes about 0.1 s.
 _CHECKED_BYTES = 32 * 2**20
 
-_ADVICE = {
-    "FULL": "the disk is full: free some space and repeat the last step; what was graded before is safe",
-    "READONLY": "it or its folder cannot be written: open it read-only, or copy it to a folder of your own",
-    "NOTADB": "it is not a DeepLense project: choose a file made by DeepLense",
-    "CORRUPT": "the file is damaged: open a backup copy, or save what can be read with `sqlite3 FILE .recover`",
-    "BUSY": "another program is using it: close that program and try again",
-    "LOCKED": "another program is using it: close that program and try again",
-    "CANTOPEN": "it cannot be opened: check that the folder exists and that you may read and write in it",
-    "IOERR": "the disk did not answer: check the drive or the network connection and try again",
-    "PERM": "you may not open it: ask its owner for access, or copy it to a folder of your own",
-}
-
-
-@contextlib.contextmanager
-def translated(path: Path | None) -> Iterator[None]:
-    """Turn errors of the database and the system into a ProjectError that says what to do."""
-    name = "the project in memory" if path is None else str(path)
-    try:
-        yield
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorname", "") or ""
-        advice = _ADVICE.get(
-            code.removeprefix("SQLITE_").split("_")[0], f"{error.orig}: try again, or open a backup copy"
-        )
-        raise ProjectError(f"{name}: {advice}") from error
-    except PermissionError as error:
-        raise ProjectError(f"{name}: {_ADVICE['READONLY']}") from error
-    except OSError as error:
-        raise ProjectError(
-            f"{name}: {error.strerror or error}: check the drive and the folder, and try again"
-        ) from error
+IN_MEMORY = "the project in memory"
 
 
 def take_lock(path: Path) -> FileLock:
@@ -74,7 +46,7 @@ def take_lock(path: Path) -> FileLock:
             f"{path}: this drive cannot lock files: copy the project to a local drive, or open it read-only"
         ) from None
     except OSError as error:
-        with translated(path):
+        with translated(str(path)):
             raise error
     return lock
 
@@ -111,29 +83,70 @@ def _engine(url: str, *, writable: bool, memory: bool = False) -> Engine:
     return engine
 
 
-def set_durable(connection: Connection, durable: bool) -> None:
-    """Say, between transactions, whether commits wait for the disk: only then do they outlive a power cut."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-
-
 def _url(path: Path, query: str) -> str:
     return f"sqlite:///file:{quote(path.resolve().as_posix())}?{query}&uri=true"
 
 
-def create_file(path: Path | None, created: str) -> Engine:
-    """Write the tables of a new project; None keeps it in memory."""
+class FileHome:
+    """A project file that is open, or a project in memory; see ``engine.catalogue.database.Home``."""
+
+    def __init__(self, engine: Engine, path: Path | None, lock: FileLock | None, copied: Path | None = None) -> None:
+        self.engine = engine
+        self.path = path
+        self.place = IN_MEMORY if path is None else str(path)
+        self.name = IN_MEMORY if path is None else path.stem
+        self.read_only = path is not None and lock is None
+        self._lock = lock
+        self._copied = copied
+        self._turn = threading.RLock()
+
+    @contextlib.contextmanager
+    def reading(self, *, snapshot: bool) -> Iterator[Connection]:
+        """A connection to read with: one state of the file, however many statements."""
+        # In memory there is one connection for all, so that readers take turns too.
+        with self._turn if self.path is None else contextlib.nullcontext(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self, *, durable: bool) -> Iterator[Connection]:
+        """A transaction. Only one that is durable outlives a power cut: its end waits for the disk."""
+        with self._turn, self.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            with connection.begin():
+                yield connection
+
+    def again(self) -> FileHome:
+        """The same file once more, to read."""
+        assert self.path is not None
+        engine, copied = open_file(self.path, read_only=True)
+        return FileHome(engine, self.path, None, copied)
+
+    def release(self) -> None:
+        """Close the file and let others write."""
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+        if self._copied is not None:
+            shutil.rmtree(self._copied, ignore_errors=True)
+
+
+def create_file(path: Path | None, created: str, fill: Callable[[Connection], None] | None = None) -> Engine:
+    """Write the tables of a new project, and what ``fill`` puts into them; None keeps it in memory."""
     engine = _engine("sqlite://" if path is None else _url(path, "mode=rwc"), writable=True, memory=path is None)
-    with translated(path), engine.begin() as connection:
+    name = IN_MEMORY if path is None else str(path)
+    with translated(name), engine.begin() as connection:
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
         metadata.create_all(connection)
         connection.execute(
             meta.insert(), [{"key": "format", "value": str(FORMAT)}, {"key": "created", "value": created}]
         )
+        if fill is not None:
+            fill(connection)
     if path is not None:
         # What tells whose file it is must stand in the file, not in its log.
-        with translated(path), engine.connect() as connection:
+        with translated(name), engine.connect() as connection:
             connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return engine
 
@@ -151,7 +164,7 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
     writable = _writable(path) and _writable(path.parent)
     if not read_only:
         if not writable:
-            raise ProjectError(f"{path}: {_ADVICE['READONLY']}")
+            raise ProjectError(f"{path}: {READ_ONLY}")
         engine = _engine(_url(path, "mode=rw"), writable=True)
         written = _checked(engine, path)
         if written < FORMAT:
@@ -177,7 +190,7 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
 def _open_copy(path: Path, log: Path) -> tuple[Engine, Path]:
     folder = Path(tempfile.mkdtemp(prefix="deeplense-"))
     try:
-        with translated(path):
+        with translated(str(path)):
             copy = Path(shutil.copyfile(path, folder / path.name))
             if log.is_file():
                 shutil.copyfile(log, folder / log.name)
@@ -196,7 +209,7 @@ def _migrate(engine: Engine, path: Path, written: int) -> None:
     from engine.catalogue.migrate import upgrade
 
     try:
-        with translated(path), engine.begin() as connection:
+        with translated(str(path)), engine.begin() as connection:
             upgrade(connection, written)
     except ProjectError:
         engine.dispose()
@@ -205,10 +218,10 @@ def _migrate(engine: Engine, path: Path, written: int) -> None:
 
 def _recognise(path: Path) -> None:
     """Look at the header alone: opening a foreign database with SQLite could already change it."""
-    with translated(path), path.open("rb") as file:
+    with translated(str(path)), path.open("rb") as file:
         header = file.read(72)
     if header[:16] != b"SQLite format 3\0" or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise ProjectError(f"{path}: {_ADVICE['NOTADB']}")
+        raise ProjectError(f"{path}: {NOT_A_PROJECT}")
 
 
 def _writable(path: Path) -> bool:
@@ -218,7 +231,7 @@ def _writable(path: Path) -> bool:
 def _checked(engine: Engine, path: Path) -> int:
     """Make sure that the project is of a format that can be read, and whole; returns the format."""
     try:
-        with translated(path), engine.connect() as connection:
+        with translated(str(path)), engine.connect() as connection:
             written = int(connection.execute(select(meta.c.value).where(meta.c.key == "format")).scalar() or 0)
             if written > FORMAT:
                 raise ProjectError(
@@ -229,17 +242,30 @@ def _checked(engine: Engine, path: Path) -> int:
                 path.stat().st_size <= _CHECKED_BYTES
                 and connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok"
             ):
-                raise ProjectError(f"{path}: {_ADVICE['CORRUPT']}")
+                raise ProjectError(f"{path}: {DAMAGED}")
     except ProjectError:
         engine.dispose()
         raise
     return written
 
 
+def copy_from(source: Connection, path: Path, created: str) -> None:
+    """Write a complete copy of a project on a server to a new file."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        create_file(partial, created, lambda target: copy_tables(source, target)).dispose()
+        with translated(str(path)):
+            os.replace(partial, path)
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            partial.with_name(partial.name + ending).unlink(missing_ok=True)
+
+
 def copy_database(engine: Engine, path: Path) -> None:
     """Write a complete copy of the database to a new file, while it is in use."""
     partial = path.with_name(f".{path.name}.partial")
-    with translated(path), engine.connect() as connection:
+    with translated(str(path)), engine.connect() as connection:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
         target = sqlite3.connect(partial)

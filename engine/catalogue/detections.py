@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, bindparam, func, or_, select
 
 from engine.catalogue import identity
-from engine.catalogue.dialect import insert
+from engine.catalogue.dialect import insert, renumber_scores
 from engine.catalogue.names import iau_name, pixel_name
 from engine.catalogue.queries import fetch
 from engine.catalogue.schema import candidates, mosaics, runs, scores
@@ -123,6 +123,7 @@ def _add_scores(
         where=or_(scores.c.score.is_(None), new.score > scores.c.score),
     )
     connection.execute(upsert, lines)
+    renumber_scores(connection, run, known)
     shown = [{f"new_{key}": value for key, value in line.items()} for line in lines if line["candidate"] in known]
     if shown:
         worse = or_(candidates.c.score.is_(None), candidates.c.score < bindparam("new_score"))

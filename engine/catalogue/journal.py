@@ -89,7 +89,7 @@ def append(
         }
         for number, values in stated.items()
     ]
-    connection.execute(events.insert(), lines)
+    _keep(connection, lines)
     if opinions.STATED[kind]:
         whole = ({**standing[number], **stated[number], "candidate": number, "grader": grader} for number in ids)
         opinions.write(connection, whole)
@@ -108,7 +108,13 @@ def append_to_project(
     """Append an event that is about the project, and no candidate."""
     line = {"uuid": str(uuid4()), "operation": operation, "action": action, "grader": grader, "kind": kind, "model": ""}
     at = next_moment(connection, grader)
-    connection.execute(events.insert(), {**line, "at": at, "candidate": None, "payload": to_json(payload)})
+    _keep(connection, [{**line, "at": at, "candidate": None, "payload": to_json(payload)}])
+
+
+def _keep(connection: Connection, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Append events, and note them as those of this transaction."""
+    connection.execute(events.insert(), lines)
+    connection.get_execution_options().get("appended", set()).update(line["uuid"] for line in lines)
 
 
 def read(connection: Connection, candidate: int | None = None) -> list[Event]:

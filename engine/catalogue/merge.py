@@ -73,10 +73,11 @@ def merge(project: Project, others: Sequence[Path | str]) -> Iterator[Step]:
     """
     with ExitStack() as opened:
         theirs = []
-        for path in map(Path, others):
-            if project.path is not None and path.exists() and path.samefile(project.path):
-                raise ProjectError(f"{path} is the project to merge into: name the others only")
-            theirs.append((path.name, opened.enter_context(Project.open(path, read_only=True))))
+        for place in others:
+            other = Project.open(place, read_only=True)
+            theirs.append((other.path.name if other.path else other.name, opened.enter_context(other)))
+            if other.place == project.place or _one_file(other.path, project.path):
+                raise ProjectError(f"{other.place} is the project to merge into: name the others only")
         read: list[_Other] = []
         total = sum(_size(other) for _, other in theirs) or 1
         for name, other in sorted(theirs, key=lambda one: _made(one[1])):
@@ -103,6 +104,10 @@ def merge(project: Project, others: Sequence[Path | str]) -> Iterator[Step]:
 _TABLES = (meta, settings, mosaics, runs, candidates, scores, operations, events, calibration)
 
 
+def _one_file(first: Path | None, second: Path | None) -> bool:
+    return first is not None and second is not None and first.samefile(second)
+
+
 def _size(other: Project) -> int:
     with other.reading() as connection:
         return sum(int(connection.execute(select(func.count()).select_from(one)).scalar() or 0) for one in _TABLES)
@@ -117,7 +122,7 @@ def _made(other: Project) -> tuple[str, str]:
 
 def _read(other: Project, tables: dict[str, Rows], total: int, done: int) -> Iterator[int]:
     """Read all tables in parts; yields how many rows are read."""
-    with other.reading() as connection:
+    with other.reading(snapshot=True) as connection:
         for table in _TABLES:
             rows = tables.setdefault(table.name, [])
             names = [column.name for column in table.columns]

@@ -275,15 +275,17 @@ def rows(
     With ``seen_by``, what people said of them is only what this person said.
     """
     numbers = [int(id) for id in wanted]
-    names = {row.number: row.id for row in connection.execute(select(mosaics.c.number, mosaics.c.id))}
     found: dict[int, Candidate] = {}
+    names: dict[int, str] = {}
     for part in chunks(numbers):
         own: dict[int, Mapping[Any, Any]] = {}
         if seen_by is not None:
             mine = select(opinions).where(opinions.c.candidate.in_(part), opinions.c.grader == seen_by)
             own = {row["candidate"]: row for row in connection.execute(mine).mappings()}
-        query = select(candidates).where(candidates.c.id.in_(part))
-        for row in connection.execute(query):
+        rows = connection.execute(select(candidates).where(candidates.c.id.in_(part))).all()
+        if not names.keys() >= {row.mosaic for row in rows}:  # after them: somebody may add both meanwhile
+            names = {row.number: row.id for row in connection.execute(select(mosaics.c.number, mosaics.c.id))}
+        for row in rows:
             said = row._mapping if seen_by is None else own.get(row.id, {**SILENT, "grader": ""})
             found[row.id] = _candidate(row, names, said)
     return [found[id] for id in numbers if id in found]

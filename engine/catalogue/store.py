@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from engine.catalogue import detections as scanned
 from engine.catalogue import duplicates, journal, queries, records, settings
 from engine.catalogue.columns import Columns
+from engine.catalogue.database import Home
 from engine.catalogue.dialect import insert
 from engine.catalogue.identity import match_radius
 from engine.catalogue.queries import Query
@@ -34,8 +33,8 @@ class Project(Vetting):
     written; nothing of the write that failed is kept, and the project stays usable.
     """
 
-    def __init__(self, engine: Engine, path: Path | None, lock: FileLock | None, copied: Path | None = None) -> None:
-        super().__init__(engine, path, lock, copied)
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
         self._columns = Columns()
 
     # What scans bring
@@ -96,6 +95,7 @@ class Project(Vetting):
         """Take up what a scan found, in one transaction; see ``engine.catalogue.detections.add`` for the rules."""
         with self.writing(durable=False) as connection:
             changes = scanned.add(connection, run, detections)
+            self._news.scanned(connection)
         self._columns.changed(changes.ids)
         return changes
 
@@ -103,7 +103,7 @@ class Project(Vetting):
 
     def ids(self, query: Query | None = None, **changes: Any) -> NDArray[np.int64]:
         """Ids of candidates, filtered and sorted; ``changes`` are fields of the query, see ``queries.Query``."""
-        with self.reading() as connection:
+        with self.reading(snapshot=True) as connection:
             # Inside a transaction there may be what is then taken back: nothing of it is kept.
             columns = Columns() if self.in_transaction else self._columns
             return queries.ids(connection, replace(query or Query(), **changes), settings.scheme(connection), columns)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 
 from engine.catalogue import history, journal, opinions
-from engine.catalogue.database import Database
+from engine.catalogue.database import Database, Home
 from engine.catalogue.records import Event, Opinion
 from engine.catalogue.schema import opinions as opinion_table
 from engine.types import Changes
@@ -37,8 +35,8 @@ class Vetting(Database):
     one id or several, and makes one operation for undo; where the same person said the same before, nothing is written.
     """
 
-    def __init__(self, engine: Engine, path: Path | None, lock: FileLock | None, copied: Path | None = None) -> None:
-        super().__init__(engine, path, lock, copied)
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
         self._group: _Group | None = None
 
     def grade(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.catalogue.blind_queue import CutReport
     from engine.catalogue.calibration import Bin
 
-ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
+ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project: a file, or a postgresql:// address.")]
 
 
 @app.command()
@@ -42,7 +42,7 @@ def calibrate(
     with Project.open(project) as opened:
         mosaics = project_mosaics(opened)
         if not mosaics:
-            raise DataError(f"{project} has no mosaic yet: scan one first")
+            raise DataError(f"{opened.place} has no mosaic yet: scan one first")
         classifier = load_classifier(model)
         count = len(mosaics)
         for number, mosaic in enumerate(mosaics):
@@ -50,7 +50,7 @@ def calibrate(
             request = CalibrationRequest(part[0], part[1], part[2], seed, gain=gain, seeing=seeing)
             follow(calibrate_job(opened, mosaic, request, classifier), f"Painting on {mosaic.name}", quiet)
         total = len(opened.ids(calibration=True)) - len(opened.ids())
-    typer.echo(f"{total} calibration stamps in {project.name}")
+    typer.echo(f"{total} calibration stamps in {opened.path.name if opened.path else opened.name}")
 
 
 @app.command()

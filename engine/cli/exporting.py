@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.catalogue import Project
     from engine.types import Candidate, Mosaic, Step
 
-ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
+ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project: a file, or a postgresql:// address.")]
 Grades = Annotated[str | None, typer.Option(metavar="A,B", help="Only these grades.")]
 MinScore = Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Only scores from here.")]
 

@@ -14,7 +14,7 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from engine.types import Step
 
-ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")]
+ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project: a file, or a postgresql:// address.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
@@ -46,6 +46,20 @@ def merge(
         complain(warning)
     graders = f", graded by {', '.join(report.graders)}" if report.graders else ""
     typer.echo(f"{report.events:,} new entries{graders}; {report.candidates:,} new candidates")
+
+
+@app.command()
+def share(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="A .deeplense project file.")],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="postgresql://user@host/database?project=name")],
+) -> None:
+    """Copy a project to a PostgreSQL server, whole, for a team to grade in together; the file stays as it is."""
+    from engine.catalogue.store import Project
+
+    with Project.open(project, read_only=True) as source:
+        source.save_as(address)
+    with Project.open(address, read_only=True) as shared:
+        typer.echo(f"{len(shared.ids())} candidates are shared at {shared.place}")
 
 
 @app.command()

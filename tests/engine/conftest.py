@@ -2,12 +2,15 @@
 
 import multiprocessing
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.pool import ApplyResult, ThreadPool
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from engine.catalogue import Project
 
 
 class _Workers(ThreadPool):
@@ -25,3 +28,16 @@ class _Workers(ThreadPool):
 def threads_as_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Process pools without the seconds that processes take to start; one test of each job starts real ones."""
     monkeypatch.setattr(multiprocessing, "get_context", lambda kind: SimpleNamespace(Pool=_Workers))
+
+
+@pytest.fixture(params=["file", "server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a new project can be made: a file, then a schema on a server."""
+    return tmp_path / "team.deeplense" if request.param == "file" else request.getfixturevalue("server").address()
+
+
+@pytest.fixture
+def anywhere(place: Path | str) -> Iterator[Project]:
+    """A new project in a file, then one on a server: both do the same."""
+    with Project.create(place) as project:
+        yield project

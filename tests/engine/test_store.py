@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from engine.catalogue import Project, schema
 from engine.catalogue.identity import match, match_radius
+from engine.catalogue.schema import FORMAT
 from engine.errors import ProjectError
 from tests.engine.catalogue_parts import detection, fill, make_mosaic
 
@@ -57,14 +58,14 @@ def unprivileged(folder: Path) -> Iterator[None]:
             parent.chmod(mode)
 
 
-def test_what_is_written_is_there_on_reopening(project, path):
-    a, b = fill(project, 0.2, 0.9)
-    project.grade(a, "A", grader="Ada", display={"stretch": "asinh", "limits": np.array([0, 1])}, dwell=2.5)
-    project.note(b, "弧 – arc?", grader="Ada")
-    project.set_setting("selection", b)
-    expected = project.rows([a, b])
-    project.close()
-    with Project.open(path) as again:
+def test_what_is_written_is_there_on_reopening(anywhere, place):
+    a, b = fill(anywhere, 0.2, 0.9)
+    anywhere.grade(a, "A", grader="Ada", display={"stretch": "asinh", "limits": np.array([0, 1])}, dwell=2.5)
+    anywhere.note(b, "弧 – arc?", grader="Ada")
+    anywhere.set_setting("selection", b)
+    expected = anywhere.rows([a, b])
+    anywhere.close()
+    with Project.open(place) as again:
         assert again.rows([a, b]) == expected
         assert again.setting("selection") == b
         assert again.setting("nothing", 7) == 7
@@ -75,57 +76,57 @@ def test_what_is_written_is_there_on_reopening(project, path):
     assert (first.display, first.dwell, first.model) == ({"stretch": "asinh", "limits": [0, 1]}, 2.5, "finder-1")
 
 
-def test_a_rescan_adds_scores_and_touches_no_grade(project):
-    ids = fill(project, 0.2, 0.9)
-    project.grade(ids[0], "X", grader="Ada")
-    run = project.start_run(make_mosaic(), "finder-2")
-    changes = project.add(run, [detection(1.0, 51.0, 0.7, "finder-2"), detection(500.0, 500.0, 0.1, "finder-2")])
-    again, new = project.rows(changes.ids)
+def test_a_rescan_adds_scores_and_touches_no_grade(anywhere):
+    ids = fill(anywhere, 0.2, 0.9)
+    anywhere.grade(ids[0], "X", grader="Ada")
+    run = anywhere.start_run(make_mosaic(), "finder-2")
+    changes = anywhere.add(run, [detection(1.0, 51.0, 0.7, "finder-2"), detection(500.0, 500.0, 0.1, "finder-2")])
+    again, new = anywhere.rows(changes.ids)
     assert (again.id, again.x, again.grade, again.score, again.model) == (ids[0], 0.0, "X", 0.7, "finder-2")
     assert new.id not in ids
-    assert [(row.model, row.score) for row in project.scores(ids[0])] == [("finder-2", 0.7), ("finder-1", 0.2)]
+    assert [(row.model, row.score) for row in anywhere.scores(ids[0])] == [("finder-2", 0.7), ("finder-1", 0.2)]
     assert changes.kinds == {"candidates", "scores"}
 
 
-def test_within_a_run_the_highest_score_counts(project):
-    run = project.start_run(make_mosaic(), "finder-1")
-    project.add(run, [detection(10, 10, 0.5), detection(11, 10, 0.8), detection(10, 11, 0.3)])
-    project.add(run, [detection(10, 10, 0.6)])
-    assert [row.score for row in project.rows(project.ids())] == [0.8]
-    assert [row.score for row in project.scores(1)] == [0.8]
+def test_within_a_run_the_highest_score_counts(anywhere):
+    run = anywhere.start_run(make_mosaic(), "finder-1")
+    anywhere.add(run, [detection(10, 10, 0.5), detection(11, 10, 0.8), detection(10, 11, 0.3)])
+    anywhere.add(run, [detection(10, 10, 0.6)])
+    assert [row.score for row in anywhere.rows(anywhere.ids())] == [0.8]
+    assert [row.score for row in anywhere.scores(1)] == [0.8]
 
 
-def test_an_older_run_does_not_replace_a_newer_score(project):
-    older = project.start_run(make_mosaic(), "finder-1")
-    newer = project.start_run(make_mosaic(), "finder-2")
-    project.add(newer, [detection(10, 10, 0.4, "finder-2")])
-    project.add(older, [detection(10, 10, 0.9, "finder-1")])
-    assert project.candidate(1).model == "finder-2"
-    assert len(project.scores(1)) == 2
+def test_an_older_run_does_not_replace_a_newer_score(anywhere):
+    older = anywhere.start_run(make_mosaic(), "finder-1")
+    newer = anywhere.start_run(make_mosaic(), "finder-2")
+    anywhere.add(newer, [detection(10, 10, 0.4, "finder-2")])
+    anywhere.add(older, [detection(10, 10, 0.9, "finder-1")])
+    assert anywhere.candidate(1).model == "finder-2"
+    assert len(anywhere.scores(1)) == 2
 
 
-def test_where_all_candidates_are_with_grade_and_score(project):
-    ids = fill(project, 0.2, 0.9, 0.5)
-    project.grade(ids[1], "A", grader="Ada")
-    found = project.positions(mosaic=make_mosaic().id)
+def test_where_all_candidates_are_with_grade_and_score(anywhere):
+    ids = fill(anywhere, 0.2, 0.9, 0.5)
+    anywhere.grade(ids[1], "A", grader="Ada")
+    found = anywhere.positions(mosaic=make_mosaic().id)
     assert found.ids.tolist() == ids
     assert found.xy.tolist() == [[0.0, 50.0], [100.0, 50.0], [200.0, 50.0]]
     assert list(found.grades) == [None, "A", None]
     assert found.scores.tolist() == [0.2, 0.9, 0.5]
-    assert len(project.positions(mosaic="another").ids) == 0
+    assert len(anywhere.positions(mosaic="another").ids) == 0
 
 
-def test_positions_on_two_mosaics_are_two_candidates(project):
+def test_positions_on_two_mosaics_are_two_candidates(anywhere):
     for name in ("one", "two"):
-        run = project.start_run(make_mosaic(None, name), "finder-1")
-        project.add(run, [detection(10.2, 20.0)])
-    assert [row.name for row in project.rows(project.ids(order="id", descending=False))] == [
+        run = anywhere.start_run(make_mosaic(None, name), "finder-1")
+        anywhere.add(run, [detection(10.2, 20.0)])
+    assert [row.name for row in anywhere.rows(anywhere.ids(order="id", descending=False))] == [
         "one_x0010y0020",
         "two_x0010y0020",
     ]
-    assert len(project.ids(mosaic="id-two")) == 1
-    assert [record.id for record in project.mosaics()] == ["id-one", "id-two"]
-    assert project.counts("id-one") == {None: 1}
+    assert len(anywhere.ids(mosaic="id-two")) == 1
+    assert [record.id for record in anywhere.mosaics()] == ["id-one", "id-two"]
+    assert anywhere.counts("id-one") == {None: 1}
 
 
 @pytest.mark.parametrize(("scale", "radius"), [(None, 3.0), (0.05, 20.0), (0.2, 5.0), (1.2, 3.0)])
@@ -153,30 +154,30 @@ def test_identity_does_not_depend_on_how_a_scan_is_cut_into_batches(points, cuts
     assert known.tolist() == [list(map(float, point)) for point in plain]
 
 
-def test_sorting_and_filtering(project):
-    ids = fill(project, 0.2, 0.9, float("nan"), 0.5)
-    project.grade(ids[1], "A", grader="Ada")
-    project.grade(ids[3], "X", grader="Ada")
-    project.note(ids[0], "50%_ring", grader="Ada")
+def test_sorting_and_filtering(anywhere):
+    ids = fill(anywhere, 0.2, 0.9, float("nan"), 0.5)
+    anywhere.grade(ids[1], "A", grader="Ada")
+    anywhere.grade(ids[3], "X", grader="Ada")
+    anywhere.note(ids[0], "50%_ring", grader="Ada")
     low, high, none, middle = ids
-    assert project.ids().tolist() == [high, middle, low, none]
-    assert project.ids(descending=False).tolist() == [low, middle, high, none]
-    assert project.ids(order="id").tolist() == ids[::-1]
-    assert project.ids(order="grade", descending=False).tolist() == [high, middle, low, none]
-    assert project.ids(min_score=0.5, max_score=0.9).tolist() == [high, middle]
-    assert project.ids(grades={"A", None}).tolist() == [high, low, none]
-    assert project.ids(grades={"X"}).tolist() == [middle]
-    assert project.ids(grades=set()).tolist() == []
-    assert project.ids(text="%_RING").tolist() == [low]
-    assert project.ids(text="X0100").tolist() == [high]
-    assert project.ids(mosaic="unknown").dtype == np.int64
-    assert project.counts() == {None: 2, "A": 1, "X": 1}
-    assert np.isnan(project.candidate(none).score)
-    assert [row.id for row in project.rows(np.array([low, 999, high]))] == [low, high]
+    assert anywhere.ids().tolist() == [high, middle, low, none]
+    assert anywhere.ids(descending=False).tolist() == [low, middle, high, none]
+    assert anywhere.ids(order="id").tolist() == ids[::-1]
+    assert anywhere.ids(order="grade", descending=False).tolist() == [high, middle, low, none]
+    assert anywhere.ids(min_score=0.5, max_score=0.9).tolist() == [high, middle]
+    assert anywhere.ids(grades={"A", None}).tolist() == [high, low, none]
+    assert anywhere.ids(grades={"X"}).tolist() == [middle]
+    assert anywhere.ids(grades=set()).tolist() == []
+    assert anywhere.ids(text="%_RING").tolist() == [low]
+    assert anywhere.ids(text="X0100").tolist() == [high]
+    assert anywhere.ids(mosaic="unknown").dtype == np.int64
+    assert anywhere.counts() == {None: 2, "A": 1, "X": 1}
+    assert np.isnan(anywhere.candidate(none).score)
+    assert [row.id for row in anywhere.rows(np.array([low, 999, high]))] == [low, high]
     with pytest.raises(ProjectError, match="choose one of score"):
-        project.ids(order="beauty")
+        anywhere.ids(order="beauty")
     with pytest.raises(ProjectError, match="no candidate 999"):
-        project.candidate(999)
+        anywhere.candidate(999)
 
 
 def test_sorting_is_stable_whatever_is_equal_or_missing(project):
@@ -291,10 +292,10 @@ def test_a_read_only_folder(tmp_path, left):
 def test_a_full_disk_loses_nothing_that_was_shown_as_given(project, path):
     ids = fill(project, *np.linspace(0, 1, 50))
     given = []
-    with project._engine.connect() as connection:
+    with project._home.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
     limit = f"PRAGMA max_page_count={pages + 2}"
-    with project._engine.connect() as connection:
+    with project._home.engine.connect() as connection:
         connection.exec_driver_sql(limit)
 
     def grade_all() -> None:
@@ -305,7 +306,7 @@ def test_a_full_disk_loses_nothing_that_was_shown_as_given(project, path):
     with pytest.raises(ProjectError, match="disk is full"):
         grade_all()
     assert 0 < len(given) < len(ids)
-    with project._engine.connect() as connection:
+    with project._home.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     project.grade(ids[-1], "B", grader="Ada")
     project.close()
@@ -348,7 +349,7 @@ def test_a_damaged_file(project, path, read_only):
 def test_a_file_of_a_newer_program(project, path):
     project.close()
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE meta SET value=? WHERE key='format'", (str(schema.FORMAT + 1),))
+        connection.execute("UPDATE meta SET value=? WHERE key='format'", (str(FORMAT + 1),))
     with pytest.raises(ProjectError, match=r"newer DeepLense.*update"):
         Project.open(path)
     with pytest.raises(ProjectError, match="newer DeepLense"):

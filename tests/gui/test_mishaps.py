@@ -19,11 +19,11 @@ KEY = Qt.Key
 @contextlib.contextmanager
 def full_disk(project: Any) -> Iterator[None]:
     """Not one page more can be written to the project's file."""
-    with project._engine.connect() as connection:
+    with project._home.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     yield
-    with project._engine.connect() as connection:
+    with project._home.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
 
 

@@ -1,0 +1,36 @@
+"""Whole copies of a project from one kind of database to the other."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Integer, func, literal, select
+
+from engine.catalogue.dialect import is_server
+from engine.catalogue.schema import meta, metadata
+
+_PART = 20_000
+
+
+def copy_tables(source: Connection, target: Connection) -> None:
+    """Fill the tables of a new project with all that another one holds, numbers and times as they are.
+
+    Both are inside a transaction: the source's state is one, and the target has all of it or nothing.
+    """
+    target.execute(meta.delete())
+    for table in metadata.sorted_tables:
+        names = [column.name for column in table.columns]
+        rows = source.execute(select(table).order_by(*table.primary_key.columns))
+        for part in rows.partitions(_PART):
+            target.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in part])
+    if is_server(target):
+        _count_on(target)
+
+
+def _count_on(connection: Connection) -> None:
+    """Let a server give the numbers that come after those that were copied."""
+    for table in metadata.sorted_tables:
+        key = table.autoincrement_column
+        if key is not None and isinstance(key.type, Integer):
+            last = connection.execute(select(func.max(key))).scalar()
+            if last is not None:
+                sequence = func.pg_get_serial_sequence(literal(table.name), literal(key.name))
+                connection.execute(select(func.setval(sequence, last)))
