@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.opening import open_images
 from engine.cli.program import Dataset, Hdu, Model, PixelScale, Quiet, app, check_out, follow, remark
 from engine.errors import DataError
 
 if TYPE_CHECKING:
-    from engine.types import Mosaic, Step
+    from engine.types import Step
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band.")]
 Bands = Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same arcs.")]
 Gain = Annotated[float | None, typer.Option(metavar="E", help="Electrons a unit, for the arcs' photon noise.")]
 Seeing = Annotated[float | None, typer.Option(metavar="ARCSEC", help="FWHM, where stars are too few to tell.")]
-
-
-def _open(files: list[Path], bands: str | None, hdu: int | None, dataset: str | None, scale: float | None) -> Mosaic:
-    from engine.images.mosaic import open_mosaic
-
-    names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
-    return open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=scale)
 
 
 @app.command()
@@ -52,7 +46,7 @@ def inject(
     check_out(out, files)
     if einstein_radius is not None and not 0 < einstein_radius[0] < einstein_radius[1]:
         raise DataError("--einstein-radius wants a lower and a higher number of arcsec, such as 1 3")
-    mosaic = _open(files, bands, hdu, dataset, pixel_scale)
+    mosaic = open_images(files, bands=bands, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale, quiet=quiet)
     request = InjectRequest(mosaic, count=count, seed=seed, einstein_radius=einstein_radius, gain=gain, seeing=seeing)
     last: list[Step] = []
     follow(inject_job(request, out), "Painting arcs", quiet, lambda step: last.__setitem__(slice(None), [step]))
@@ -84,7 +78,7 @@ def completeness(
 
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file: give a folder for the table and the figure")
-    mosaic = _open(files, bands, hdu, dataset, pixel_scale)
+    mosaic = open_images(files, bands=bands, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale, quiet=quiet)
     classifier = load_classifier(model)
     card = classifier.card
     request = InjectRequest(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.opening import open_images
 from engine.cli.program import (
     BAD_INPUT,
     Dataset,
@@ -44,15 +45,13 @@ def scan(
     from engine.catalogue.store import Project
     from engine.detect.scan import scan as scan_job
     from engine.export import catalogue_writer, write_catalogue
-    from engine.images.mosaic import open_mosaic
     from engine.models.card import load_card
     from engine.models.library import model_folder
     from engine.types import ScanRequest
 
     catalogue_writer(out)
     check_out(out, files)
-    names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
-    mosaic = open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
+    mosaic = open_images(files, bands=bands, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale, quiet=quiet)
     request = ScanRequest(mosaic, model=model, min_score=min_score, detector=detector, heatmap_model=heatmap_model)
     remark(mosaic.notes, quiet)
     project = Project.temporary()

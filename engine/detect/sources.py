@@ -45,6 +45,7 @@ LARGEST_WINDOW = 4.0
 _WIDE = 18.0  # pixels light is summed to, from which subpixels change the half-light radius by a few per cent at most
 _SPARE_STACK = 20_000  # pixels
 _STACK_FULL = "pixel buffer full"
+_SEP_ERROR = Exception  # SEP has no exception of its own: what it says tells this one from all others
 _SAMPLE = 200_000  # values are enough for the scale of any image
 
 BORDER = 2.0
@@ -185,7 +186,7 @@ def _extracted(image: FloatArray, threshold: float, **options: object) -> NDArra
         try:
             found: NDArray[np.void] = sep.extract(image, threshold, err=1.0, **options)
             return found
-        except Exception as error:  # SEP has none of its own
+        except _SEP_ERROR as error:
             if _STACK_FULL not in str(error) or stack >= room:
                 raise
             stack *= 8

@@ -17,6 +17,7 @@ from engine.errors import ImageError
 from engine.export.atomic import atomic
 from engine.images.cutouts import cut
 from engine.images.stamps import find_stamps, read_stamps
+from engine.images.unpack import unpacking
 from engine.models.card import load_card
 from engine.models.library import model_folder
 from engine.types import Cutouts, Mosaic, Step
@@ -87,6 +88,8 @@ def score_stamps(
         classifier = load_model(model)
     for number, file in enumerate(files):
         try:
+            for step in unpacking(file):
+                yield Step(number, len(files), note=step.note)
             stamps = read_stamps(file, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
         except ImageError as error:
             yield Step(number + 1, len(files), (error,), file.name)
