@@ -46,16 +46,16 @@ INTEROP: tuple[Action, ...] = (
         lambda session: session.samp.connected, checked=lambda session: session.samp.sharing,
     ),
     Action(
-        "samp.table", "Send the list", (), lambda window: window.session.send_table(),
+        "samp.table", "Send the list to all", (), lambda window: window.session.send_table(),
         "Send the list, as filtered and sorted, to all programs that take tables; rows stay linked", "Interop", "",
         can_send_table, separator=True,
     ),
     Action(
-        "samp.mosaic", "Send the mosaic", (), lambda window: window.session.send_mosaic(),
+        "samp.mosaic", "Send the mosaic to all", (), lambda window: window.session.send_mosaic(),
         "Send the shown mosaic to all programs that take images", "Interop", "", can_send_mosaic,
     ),
     Action(
-        "samp.stamp", "Send the stamp", (), lambda window: window.session.send_stamp(),
+        "samp.stamp", "Send the stamp to all", (), lambda window: window.session.send_stamp(),
         "Send the stamp of the selected candidate, FITS with WCS, to all programs that take images", "Interop", "",
         can_send_stamp,
     ),

@@ -255,7 +255,7 @@ class InspectorPanel(QWidget):
         residual, survey = self._residuals.get(candidate.id), self.session.online.pictures.get(candidate.id)
         shown = [] if residual is None else [residual]
         if survey is not None and self._unit == "″" and not self.session.conceals(candidate):
-            shown.append(survey_picture(survey.service, survey.pixels, survey.side))
+            shown.append(survey_picture(survey.title, survey.service, survey.pixels, survey.side))
         return shown
 
     def _on_pictured(self, identity: int) -> None:
@@ -263,7 +263,7 @@ class InspectorPanel(QWidget):
         mosaic, candidate = self._mosaic(), self.candidate
         if mosaic is not None and candidate is not None and candidate.id == identity:
             self._show_stamp(mosaic, candidate)
-            self.grid.choose(self.session.online.pictures[identity].service)
+            self.grid.choose(self.session.online.pictures[identity].title)
 
     def _on_made(self, key: object) -> None:
         mosaic, candidate = self._mosaic(), self.candidate

@@ -63,7 +63,7 @@ class OnlinePanel(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setStretchLastSection(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for column, width in enumerate((100, 200, 90, 80, 90)):
+        for column, width in enumerate((100, 210, 80, 84, 104)):
             self.table.setColumnWidth(column, width)
         self.table.itemActivated.connect(self._open)
         self.message = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
@@ -123,8 +123,11 @@ class OnlinePanel(QWidget):
 
     def _fill(self, answers: Sequence[Any]) -> None:
         lines = [line for answer in answers for line in _lines(answer)]
+        self.table.clearSpans()
         self.table.setRowCount(len(lines))
         for row, (texts, link, muted) in enumerate(lines):
+            if muted:
+                self.table.setSpan(row, 1, 1, len(COLUMNS) - 1)
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)

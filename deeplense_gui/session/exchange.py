@@ -28,7 +28,8 @@ class ExchangeVerbs(Core):
         super().__init__(*arguments, **options)
         self.samp = SampLink(self)
         self._led = False  # whether another program led the selection: it need not hear of it
-        self.samp.lost.connect(lambda text: self.say(f"{text}.", "warning", (self._again(),)))
+        again = Choice("Connect again", self.connect_samp)
+        self.samp.lost.connect(lambda text: self.say(f"{text}.", "warning", (again,)))
         self.selected.connect(lambda _: self._share())
 
     # connecting ---------------------------------------------------------------------------------------------------
@@ -47,7 +48,10 @@ class ExchangeVerbs(Core):
             elif quietly:
                 self.say("No SAMP hub runs: start TOPCAT or Aladin, then Interop > Connect to SAMP")
             else:
-                ways = (self._again(), Choice("Start a hub here", partial(self.connect_samp, start_hub=True)))
+                ways = (
+                    Choice("Try again", self.connect_samp),
+                    Choice("Start a hub here", partial(self.connect_samp, start_hub=True)),
+                )
                 self.say("No SAMP hub runs. Start TOPCAT or Aladin first, which bring one; or start one here, which "
                          "ends with this window.", "warning", ways)  # fmt: skip
 
@@ -72,9 +76,6 @@ class ExchangeVerbs(Core):
         """Connect again, if one was connected when the window was closed, and a hub runs."""
         if int(self.preferences.get(_REMEMBERED, 0)) and not self.samp.connected:
             self.connect_samp(quietly=True)
-
-    def _again(self) -> Choice:
-        return Choice("Connect again", self.connect_samp)
 
     # sending ------------------------------------------------------------------------------------------------------
 

@@ -162,9 +162,9 @@ def residual_picture(residual: FloatArray, side: float, unit: str) -> Picture:
     return Picture(RESIDUAL, tip, diverging(residual, end), side, unit)
 
 
-def survey_picture(survey: str, pixels: NDArray[np.uint8], side: float) -> Picture:
+def survey_picture(title: str, survey: str, pixels: NDArray[np.uint8], side: float) -> Picture:
     """A survey's picture (n, n, 3), its first row at the top, that spans ``side`` arcsec."""
-    return Picture(survey, f"{survey}: the same sky, turned as the mosaic is", pack(pixels), side)
+    return Picture(title, f"{survey}: the same sky, turned as the mosaic is", pack(pixels), side)
 
 
 def _mean(planes: FloatArray) -> FloatArray:

@@ -106,7 +106,7 @@ def _search_tap(
             name=_text(row, name),
             kind=_text(row, kind),
             redshift=_number(row, redshift),
-            reference="" if count is None else f"{count:.0f} references",
+            reference="" if count is None else "1 reference" if count == 1 else f"{count:.0f} references",
         )
 
 

@@ -206,7 +206,7 @@ class Connection:
         return tuple(self._describe(identity) for identity in self._client.get_registered_clients() if identity != own)
 
     def _describe(self, identity: str) -> Client:
-        name = str(self._client.get_metadata(identity).get("samp.name") or identity)
+        name = str(self._client.get_metadata(identity).get("samp.name") or "Another program")
         return Client(identity, name, frozenset(self._client.get_subscriptions(identity)))
 
     def _watch(self) -> None:

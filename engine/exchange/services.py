@@ -34,10 +34,11 @@ class ImageService:
     """A service of pictures: ``address`` has also ``{side}`` (pixels), ``{scale}`` (arcsec) and ``{fov}`` (degrees).
 
     It covers declinations of ``south`` to ``north``; ``covers`` says so in words. North is up, east is left. ``scale``
-    is the finest of use.
+    is the finest of use, ``title`` a short name.
     """
 
     name: str
+    title: str
     address: str
     scale: float
     covers: str
@@ -93,10 +94,21 @@ _HIPS = (
 )
 IMAGES: tuple[ImageService, ...] = (
     ImageService(
-        "Legacy Surveys DR10", _LEGACY + "ls-dr10", 0.262, "declination below +34°, off the Galactic plane", north=34.5
+        "Legacy Surveys DR10",
+        "Legacy 10",
+        _LEGACY + "ls-dr10",
+        0.262,
+        "declination below +34°, off the Galactic plane",
+        north=34.5,
     ),
     ImageService(
-        "Legacy Surveys DR9", _LEGACY + "ls-dr9", 0.262, "declination -69° to +85°, off the Galactic plane", -69, 85
+        "Legacy Surveys DR9",
+        "Legacy 9",
+        _LEGACY + "ls-dr9",
+        0.262,
+        "declination -69° to +85°, off the Galactic plane",
+        -69,
+        85,
     ),
     ImageService(
         "Pan-STARRS DR1",
@@ -105,7 +117,7 @@ IMAGES: tuple[ImageService, ...] = (
         "declination above -30°",
         south=-30.5,
     ),
-    ImageService("DSS2", _HIPS + "CDS%2FP%2FDSS2%2Fcolor", 1.0, "whole sky, as seen on photographic plates"),
+    ImageService("DSS2", "DSS2", _HIPS + "CDS%2FP%2FDSS2%2Fcolor", 1.0, "whole sky, as seen on photographic plates"),
 )
 
 LINKS: tuple[Link, ...] = (

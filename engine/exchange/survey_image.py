@@ -31,10 +31,11 @@ _MOST = 8_000_000  # bytes
 class SurveyImage:
     """A picture (n, n, 3) uint8 around a position, its first row at the top, turned as the mosaic; ``side`` is arcsec.
 
-    ``address`` is where it came from.
+    ``address`` is where it came from, ``title`` a short name of the service.
     """
 
     service: str
+    title: str
     pixels: NDArray[np.uint8]
     side: float
     address: str
@@ -73,7 +74,7 @@ def survey_image(
         pixels = _decode(service, data, "", side)
     if mosaic is not None and mosaic.wcs is not None and mosaic.pixel_scale is not None:
         pixels = turned(pixels, service.scale, (ra, dec), mosaic, xy)
-    yield Step(1, 1, (SurveyImage(service.name, pixels, fov, address),))
+    yield Step(1, 1, (SurveyImage(service.name, service.title, pixels, fov, address),))
 
 
 def _kept(path: Path) -> bytes | None:

@@ -319,7 +319,7 @@ def test_a_survey_picture_is_a_view_of_the_stamp(qtbot, vetting, server):
     grid, session = vetting.panels["inspector"].grid, vetting.session
     qtbot.waitUntil(lambda: grid.large.picture is not None, timeout=20_000)
     vetting.actions_by_id["online.picture"].trigger()
-    name = "Legacy Surveys DR9"  # DR10 ends south of this field
+    name = "Legacy 9"  # DR10 ends south of this field
     qtbot.waitUntil(lambda: grid.large.picture is not None and grid.large.picture.title == name, timeout=20_000)
     assert grid.large.picture.side == pytest.approx(230 * 0.262)
     session.step_selection(1)
