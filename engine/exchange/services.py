@@ -112,6 +112,7 @@ IMAGES: tuple[ImageService, ...] = (
     ),
     ImageService(
         "Pan-STARRS DR1",
+        "PS1",
         _HIPS + "CDS%2FP%2FPanSTARRS%2FDR1%2Fcolor-z-zg-g",
         0.25,
         "declination above -30°",
