@@ -1,4 +1,4 @@
-"""The window among other programs: SAMP by a real hub and a real second program, DS9, and services on the network."""
+"""The window among other programs: SAMP by a real hub and a real second program, and DS9."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDesktopServices, QGuiApplication
 
 from deeplense_gui.interop_menus import InteropMenus
+from deeplense_gui.main_window import MainWindow
 from deeplense_gui.session import Session
 from engine.exchange.samp import HIGHLIGHT, IMAGE, POINT, SELECT, TABLE
 from tests.ds9_parts import fake_ds9, told
-from tests.gui.parts import messages, open_and_scan, press
+from tests.gui.parts import messages, open_and_scan, press, write_sky
 from tests.samp_parts import VIEWER, own_hub, program, running_hub
-from tests.service_parts import BROKEN, LEGACY, all_well, running_server
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -48,6 +47,14 @@ def connected(qtbot, topcat, vetting):
     link = vetting.session.samp
     qtbot.waitUntil(lambda: [one.name for one in link.others] == ["TOPCAT"], timeout=15_000)
     return vetting
+
+
+@pytest.fixture
+def linked(qtbot, topcat, scanned):
+    """A session without a window, connected to a hub at which TOPCAT is."""
+    scanned.connect_samp()
+    qtbot.waitUntil(lambda: [one.name for one in scanned.samp.others] == ["TOPCAT"], timeout=15_000)
+    return scanned
 
 
 def path_of(parameters: dict[str, str]) -> Path:
@@ -119,10 +126,10 @@ def test_the_list_goes_out_and_rows_lead_both_ways(qtbot, connected, topcat):
     assert float(got[POINT]["ra"]) == pytest.approx(session.candidate().ra, abs=1e-6)
 
 
-def test_others_follow_the_selection_only_when_told_to(qtbot, connected, topcat):
-    session = connected.session
+def test_others_follow_the_selection_only_when_told_to(qtbot, linked, topcat):
+    session = linked
     session.select(int(session.ids()[1]))
-    connected.actions_by_id["samp.share"].trigger()
+    session.toggle_sharing()
     assert float(get(qtbot, topcat)[1]["dec"]) == pytest.approx(session.candidate().dec, abs=1e-6)
     assert topcat.received.empty()
     session.select(int(session.ids()[4]))
@@ -154,13 +161,13 @@ def test_mosaic_and_stamp_go_out_as_fits_to_one_program(qtbot, connected, topcat
         assert topcat.received.empty()
 
 
-def test_what_a_program_cannot_read_is_told_in_its_words(qtbot, connected, topcat):
+def test_what_a_program_cannot_read_is_told_in_its_words(qtbot, linked, topcat):
     def refuse(key, sender, message, kind, parameters, extra):
         topcat.client.ereply(message, "samp.error", error={"samp.errortxt": "no memory"})
 
     topcat.client.bind_receive_call(TABLE, refuse)
-    said = messages(connected.session)
-    connected.actions_by_id["samp.table"].trigger()
+    said = messages(linked)
+    linked.send_table()
     qtbot.waitUntil(lambda: any("TOPCAT did not take it (no memory)" in text for text, *_ in said), timeout=15_000)
 
 
@@ -177,8 +184,8 @@ def test_a_position_that_comes_in_moves_the_mosaic_and_selects_what_is_there(qtb
     assert session.selection == wanted.id
 
 
-def test_images_and_tables_come_in_after_asking(qtbot, connected, topcat, tmp_path):
-    session, said = connected.session, messages(connected.session)
+def test_images_and_tables_come_in_after_asking(qtbot, linked, topcat, tmp_path):
+    session, said = linked, messages(linked)
     other = tmp_path / "other sky.fits"
     fits.writeto(other, np.ones((30, 40), np.float32))
     topcat.tell(IMAGE, url=other.as_uri(), name="other")
@@ -236,128 +243,30 @@ def test_blind_mode_lets_nothing_out_that_tells(qtbot, connected, topcat):
 # DS9 ------------------------------------------------------------------------------------------------------------------
 
 
-def test_ds9_shows_the_mosaic_at_the_candidate_with_the_list(qtbot, monkeypatch, tmp_path, vetting, sky):
+def test_ds9_shows_the_mosaic_at_the_candidate_with_the_list(qtbot, monkeypatch, tmp_path, scanned, sky):
     programs = fake_ds9(monkeypatch, tmp_path / "bin")
-    vetting.session.__dict__.pop("has_ds9", None)
-    assert vetting.session.has_ds9
-    job = vetting.session.show_in_ds9()
+    assert scanned.has_ds9
+    job = scanned.show_in_ds9()
     qtbot.waitUntil(lambda: job.reason is not None, timeout=20_000)
     assert job.error is None
-    row, lines = vetting.session.candidate(), told(programs)
+    row, lines = scanned.candidate(), told(programs)
     assert f"file {{{sky}}}" in lines
     assert f"pan to {row.ra:.7f} {row.dec:.7f} wcs icrs degrees" in lines
     regions = next(line for line in lines if line.startswith("regions load")).split("{")[1].rstrip("}")
-    assert Path(regions).read_text().count("circle(") == len(vetting.session.ids())
+    assert Path(regions).read_text().count("circle(") == len(scanned.ids())
 
 
-def test_without_ds9_it_is_not_offered(monkeypatch, tmp_path, qtbot, preferences, stand_in):
-    from deeplense_gui.main_window import MainWindow
-
-    monkeypatch.setenv("PATH", str(tmp_path))
-    window = MainWindow(Session(preferences=preferences))
-    qtbot.addWidget(window)
-    assert not window.actions_by_id["ds9.show"].isVisible()
-    window.close()
-
-
-# services -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(monkeypatch, tmp_path, vetting):
-    monkeypatch.setenv("DEEPLENSE_CACHE", str(tmp_path / "cache"))
-    row = vetting.session.candidate()
-    with running_server() as made:
-        made.put_in_place(monkeypatch)
-        all_well(made, row.ra, row.dec)
-        yield made
-
-
-def test_a_candidate_is_looked_up_and_what_comes_is_shown(qtbot, vetting, server):
-    panel, session = vetting.panels["online"], vetting.session
-    assert "Nothing was looked up" in panel.message.text()
-    assert server.asked == []
-    press(qtbot, vetting, Qt.Key.Key_K, CONTROL)
-    qtbot.waitUntil(lambda: panel.table.rowCount() == 4 and not session.jobs.unfinished, timeout=20_000)
-    assert panel.isVisible()
-    lines = [[panel.table.item(row, column).text() for column in range(6)] for row in range(4)]
-    assert ["SIMBAD", "SL2S J1422", "gLS", "0.5500", "0.30″", "12 references"] in lines
-    assert any(line[5].startswith("J/ApJ/909/27: Strong lens candidates") for line in lines)
-    session.step_selection(1)
-    assert "Nothing was looked up" in panel.message.text()
-    session.step_selection(-1)
-    assert panel.table.isVisible()
-
-
-def test_trouble_and_nothing_there_are_lines_of_the_table(qtbot, vetting, server):
-    panel, session = vetting.panels["online"], vetting.session
-    server.replies["/NED/sync"] = BROKEN
-    vetting.look_up()
-    qtbot.waitUntil(lambda: panel.table.rowCount() == 4 and not session.jobs.unfinished, timeout=20_000)
-    texts = [panel.table.item(row, 1).text() for row in range(4)]
-    assert any("NED answered with an error (500)" in text for text in texts)
-
-
-def test_a_look_up_can_be_cancelled_while_a_service_hangs(qtbot, vetting, server):
-    server.replies.pop("/NED/sync")
-    job = vetting.session.look_up()
-    qtbot.waitUntil(lambda: job.step.done == 2, timeout=20_000)
-    vetting.session.jobs.cancel(job)
-    qtbot.waitUntil(lambda: job.reason is not None, timeout=5_000)
-    assert job.reason.value == "cancelled"
-
-
-def test_without_a_network_one_line_says_so(qtbot, vetting, server):
-    server.close()
-    said = messages(vetting.session)
-    vetting.look_up()
-    qtbot.waitUntil(lambda: any("No catalogue can be reached" in text for text, *_ in said), timeout=20_000)
-    assert len([text for text, level, _ in said if level == "error"]) == 1
-
-
-def test_a_survey_picture_is_a_view_of_the_stamp(qtbot, vetting, server):
-    grid, session = vetting.panels["inspector"].grid, vetting.session
-    qtbot.waitUntil(lambda: grid.large.picture is not None, timeout=20_000)
-    vetting.actions_by_id["online.picture"].trigger()
-    name = "Legacy 9"  # DR10 ends south of this field
-    qtbot.waitUntil(lambda: grid.large.picture is not None and grid.large.picture.title == name, timeout=20_000)
-    assert grid.large.picture.side == pytest.approx(230 * 0.262)
-    session.step_selection(1)
-    qtbot.waitUntil(lambda: grid.large.picture is not None and grid.large.picture.title != name, timeout=20_000)
-
-
-def test_a_failed_picture_is_said_and_shows_no_view(qtbot, vetting, server):
-    said = messages(vetting.session)
-    server.replies[LEGACY] = BROKEN
-    vetting.session.fetch_picture()
-    qtbot.waitUntil(lambda: any("answered with an error" in text for text, *_ in said), timeout=20_000)
-    assert vetting.session.online.pictures == {}
-
-
-def test_pages_open_in_the_browser_or_are_copied(monkeypatch, vetting):
-    opened = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()) or True)
-    menus = vetting.findChild(InteropMenus)
-    menus.fill()
-    assert [one.text() for one in menus.pages.actions()][:2] == ["SIMBAD", "NED"]
-    for action in menus.pages.actions():
-        assert "http" in action.toolTip()
-        action.trigger()
-    assert len(opened) == len(menus.pages.actions())
-    ra = f"{vetting.session.candidate().ra:.6f}"
-    assert all(ra in address for address in opened)
-    menus.links.actions()[-1].trigger()
-    assert QGuiApplication.clipboard().text().startswith("https://aladin.cds.unistra.fr/AladinLite/?target=" + ra)
-    assert [one.text() for one in menus.surveys.actions()] == ["Legacy Surveys DR9", "Pan-STARRS DR1", "DSS2"]
-    vetting.session.set_blind(True)
-    menus.fill()
-    assert not menus.pages.isEnabled()
-    assert menus.pages.actions() == []
+def test_ds9_is_offered_only_where_it_is(qtbot, monkeypatch, tmp_path, preferences, stand_in):
+    for there in (False, True):
+        if there:
+            fake_ds9(monkeypatch, tmp_path / "bin")
+        window = MainWindow(Session(preferences=preferences))
+        qtbot.addWidget(window)
+        assert window.actions_by_id["ds9.show"].isVisible() == there
+        window.close()
 
 
 def test_a_mosaic_without_wcs_points_nowhere(qtbot, window, hub, tmp_path):
-    from tests.gui.parts import write_sky
-
     open_and_scan(qtbot, window.session, write_sky(tmp_path / "plain.fits", wcs=False))
     window.session.connect_samp()
     qtbot.waitUntil(lambda: window.session.samp.connected, timeout=15_000)
