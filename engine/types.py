@@ -310,3 +310,35 @@ class Saliency:
     method: str
     model: str
     target: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LensFit:
+    """What a quick lens model makes of a stamp.
+
+    Angles on the sky are arcsec, ``angle`` and ``shear_angle`` degrees from the x axis of the pixels towards their y
+    axis; errors are one standard deviation. ``axis_ratio`` and ``angle`` are those of the mass, ``magnification`` is
+    the brightness of all images over that of the source. ``chi2`` is the mean square of the misfit in sigmas inside the
+    circle that was fitted, outliers counted linearly, ``chi2_alone`` that of the deflector without a lensed source.
+    ``data``, ``model``, ``arcs`` (the lensed source alone) and ``residual`` (in sigmas) are (n, n) and span ``side``
+    arcsec, ``source`` (m, m) spans ``source_side``; NaN where nothing was fitted. ``notes`` say what speaks against it.
+    """
+
+    einstein_radius: float
+    einstein_radius_error: float
+    axis_ratio: float
+    angle: float
+    shear: float
+    shear_angle: float
+    magnification: float
+    source_radius: float
+    chi2: float
+    chi2_alone: float
+    side: float
+    source_side: float
+    data: FloatArray
+    model: FloatArray
+    arcs: FloatArray
+    residual: FloatArray
+    source: FloatArray
+    notes: tuple[str, ...] = ()

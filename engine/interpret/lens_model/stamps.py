@@ -1,0 +1,127 @@
+"""Stamps for lens models, cut out of a mosaic with the PSF of the stars around them; and many fits at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+
+import numpy as np
+
+from engine.detect.sources import find_sources, sigma_image
+from engine.errors import DataError, ImageError
+from engine.images.cutouts import cut
+from engine.interpret.lens_model.fit import fit_lens
+from engine.interpret.lens_model.view import FitRequest
+from engine.simulate.psf import OVERSAMPLING, measure_point_spread
+from engine.types import FloatArray, LensFit, Mosaic, Step
+
+WIDEST = 160  # pixels a side that are fitted
+_USUAL = 12.0  # arcsec
+_AROUND = 1024  # pixels a side in which stars are looked for
+_ASSUMED = 2.5  # pixels: the FWHM of a well-sampled image
+_WAIT = 0.15  # seconds between steps
+
+
+def usual_side(mosaic: Mosaic, einstein_radius: float | None = None) -> float:
+    """The side (arcsec) of a stamp worth fitting: six Einstein radii where one was measured, else 12 arcsec or less."""
+    scale = mosaic.pixel_scale or 1.0
+    wished = 6 * einstein_radius if einstein_radius else _USUAL
+    return float(np.clip(wished, 32 * scale, WIDEST * scale))
+
+
+def fit_request(
+    mosaic: Mosaic,
+    x: float,
+    y: float,
+    *,
+    band: int = 0,
+    side: float | None = None,
+    seeing: float | None = None,
+    einstein_radius: float | None = None,
+) -> FitRequest:
+    """Cut a stamp at the mosaic's own pixels and measure the PSF beside it.
+
+    Parameters
+    ----------
+    x, y : pixels of the mosaic
+    side : arcsec (None: ``usual_side``), at most 160 pixels
+    seeing : FWHM in arcsec of a Gaussian PSF; None measures it from stars within some 500 pixels
+    einstein_radius : arcsec, where to begin
+
+    Raises
+    ------
+    ImageError
+        A mosaic without a pixel scale.
+    """
+    scale = mosaic.pixel_scale
+    if scale is None:
+        raise ImageError(f"{mosaic.name} has no pixel scale, so a ring has no size: open it with one")
+    wished = usual_side(mosaic, einstein_radius) if side is None else side
+    size = int(np.clip(round(wished / scale), 16, WIDEST))
+    stamp = cut(mosaic, np.array([[x, y]]), size=size, pixel_scales=(scale,), bands=(band,))
+    kernel, fwhm, note = None, seeing, ""
+    if seeing is None:
+        kernel, fwhm, note = _point_spread(mosaic, x, y, band, scale)
+    assert fwhm is not None
+    return FitRequest(stamp.pixels[0, 0, 0], scale, fwhm, kernel, einstein_radius, note)
+
+
+def _point_spread(mosaic: Mosaic, x: float, y: float, band: int, scale: float) -> tuple[FloatArray | None, float, str]:
+    """The PSF at the pixels of the mosaic, its FWHM in arcsec, and what had to be assumed."""
+    half, (ny, nx) = _AROUND // 2, mosaic.shape
+    y0, x0 = max(0, round(y) - half), max(0, round(x) - half)
+    y1, x1 = min(ny, round(y) + half), min(nx, round(x) + half)
+    try:
+        light, image, sigma = sigma_image(mosaic.read(y0, y1, x0, x1, bands=(band,))[0])
+        if not sigma > 0:
+            raise DataError("no data")
+        found = measure_point_spread(light, find_sources(image, threshold=3.0, light=light))
+    except DataError:
+        return None, _ASSUMED * scale, f'No star is near: the PSF is taken for a Gaussian of {_ASSUMED * scale:.2f}"'
+    side = len(found.kernel) // OVERSAMPLING
+    kernel = found.kernel.reshape(side, OVERSAMPLING, side, OVERSAMPLING).sum((1, 3)).astype(np.float32)
+    return kernel, found.fwhm * scale, found.note
+
+
+def fit_lenses(requests: Sequence[FitRequest], processes: int = 1) -> Iterator[Step]:
+    """Fit lenses in processes of their own, so that a window moves on meanwhile.
+
+    Each item is the index of a request with its LensFit, or with the ImageError that it ended in; in the order in which
+    they are done. Closing the generator lets go of those that have not begun.
+    """
+    pool, total = _pool(processes), len(requests)
+    yield Step(0, total, note="Fitting")
+    try:
+        waiting: dict[Future[LensFit | ImageError], int] = {
+            pool.submit(_fitted, one): k for k, one in enumerate(requests)
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, _WAIT, FIRST_COMPLETED)
+                items = tuple((waiting.pop(one), one.result()) for one in done)
+                yield Step(total - len(waiting), total, items, "Fitting")
+        finally:
+            for one in waiting:
+                one.cancel()
+    except BrokenProcessPool:  # no memory for a process, or it was killed: slower, but here
+        _pool.cache_clear()
+        for number, request in enumerate(requests):
+            yield Step(number + 1, total, ((number, _fitted(request)),), "Fitting")
+
+
+def _fitted(request: FitRequest) -> LensFit | ImageError:
+    try:
+        *_, last = fit_lens(request)
+    except ImageError as error:
+        return error
+    found: LensFit = last.items[0]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _pool(processes: int) -> ProcessPoolExecutor:
+    """Processes that stay for the next fit: starting one takes longer than a fit."""
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
