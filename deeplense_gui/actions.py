@@ -187,14 +187,19 @@ ACTIONS: tuple[Action, ...] = (
         "overlays-off", _has_project, separator=True,
     ),
     Action(
-        "grade.calibrate", "Make calibration stamps", (), lambda window: window.session.calibrate(),
-        "Paint arcs on galaxies of this mosaic, with duds and repeats: mixed in when you vet blind", "Grade",
-        "", lambda session: session.mosaic is not None and not session.read_only,
+        "grade.calibrate", "Calibration and controls…", (), lambda window: window.ask_calibration(),
+        "Choose what is mixed into the blind queue: a cut of score, random controls, stamps of known truth",
+        "Grade", "", _can_write,
     ),
     Action(
         "grade.report", "How graders do…", (), lambda window: window.show_graders(),
         "Completeness, false positives and self-consistency of each grader on the calibration stamps", "Grade", "",
         _has_project,
+    ),
+    Action(
+        "grade.resolve", "Resolve a disagreement…", ("Ctrl+Shift+R",), lambda window: window.show_resolve(),
+        "See all grades of a candidate side by side, and write down what the team agrees on", "Grade", "",
+        _has_candidates,
     ),
     Action(
         "grade.scheme", "Scheme…", (), lambda window: window.ask_scheme(),
@@ -336,6 +341,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "view.statistics", "Statistics", ("Ctrl+Shift+H",), lambda window: window.show_statistics(),
         "Plot grades against score, grades an hour and counts of kinds, while you grade", "View", "", _has_project,
+    ),
+    Action(
+        "view.duplicates", "Duplicates…", (), lambda window: window.show_duplicates(),
+        "Go through candidates that lie so close together that they may be one object", "View", "",
+        lambda session: session.project is not None and not session.blind,
     ),
     Action(
         "view.full_screen", "Full screen", ("F11",), lambda window: window.toggle_full_screen(),

@@ -11,11 +11,14 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMainWindow
 
 from deeplense_gui.actions import TAKEN
 from deeplense_gui.dialogs.about import AboutDialog
+from deeplense_gui.dialogs.calibration import CalibrationDialog
+from deeplense_gui.dialogs.duplicates import DuplicatesDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
+from deeplense_gui.dialogs.resolve import ResolveDialog
 from deeplense_gui.dialogs.scheme import SchemeDialog
 from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
 from deeplense_gui.panels.start import is_project
@@ -160,9 +163,17 @@ class Asking(QMainWindow):
         if name:
             self.session.crossmatch(name)
 
+    def ask_calibration(self) -> None:
+        """Ask what the blind queue is made of, and for more calibration stamps."""
+        session = self.session
+        dialog = CalibrationDialog(session, self)
+        dialog.making.connect(lambda counts: session.calibrate(**counts))
+        dialog.accepted.connect(lambda: session.set_mixing(dialog.mixing()))
+        self._open(dialog)
+
     def show_graders(self) -> None:
         """Show how each grader does on the calibration stamps."""
-        self._open(GradersDialog(self.session.grader_reports(), self))
+        self._open(GradersDialog(self.session.grader_reports(), self.session.cut_report(), self))
 
     def ask_scheme(self) -> None:
         """Ask for grades and kinds, and their keys."""
@@ -176,6 +187,22 @@ class Asking(QMainWindow):
         from deeplense_gui.dialogs.statistics import StatisticsDialog  # its plots take a while to load
 
         dialog = StatisticsDialog(self.session, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+
+    def show_duplicates(self) -> None:
+        """Show groups of candidates that may be one object, beside the window."""
+        self._show(DuplicatesDialog(self.session, self))
+
+    def show_resolve(self) -> None:
+        """Show all grades of the selected candidate, beside the window."""
+        self._show(ResolveDialog(self.session, self))
+
+    def _show(self, dialog: QDialog) -> None:
+        """Show a dialog beside the window, in the place of one of its kind."""
+        for other in self.findChildren(type(dialog)):
+            if other is not dialog:
+                other.close()
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.show()
 

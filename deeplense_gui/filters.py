@@ -28,7 +28,8 @@ class Filters:
     ``grades`` holds the letters to show, and None for the ungraded; None for the whole set means all. ``group`` is ""
     or what the list is put together by before it is sorted: "grade" or "score". ``queue`` names one of the project's
     queues, "" for none; ``ranges`` limits columns of numbers, each (column, least, most); ``mosaic`` keeps the
-    candidates of one. ``seed`` is that of the order "random".
+    candidates of one. ``seed`` is that of the order "random". ``wanted`` is how many graders the queue "few graders"
+    wants for each candidate; ``once`` leaves out what is the same object as another candidate.
     """
 
     order: str = "score"
@@ -41,6 +42,8 @@ class Filters:
     ranges: tuple[tuple[str, float | None, float | None], ...] = ()
     mosaic: str | None = None
     seed: int = 0
+    wanted: int = 2
+    once: bool = False
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -59,7 +62,7 @@ class Filters:
     def query(self) -> dict[str, Any]:
         """What of a query of the project is chosen here."""
         chosen: dict[str, Any] = {"order": self.order, "descending": self.descending, "seed": self.seed}
-        for name in ("grades", "min_score", "text", "mosaic"):
+        for name in ("grades", "min_score", "text", "mosaic", "once"):
             if getattr(self, name):
                 chosen[name] = getattr(self, name)
         if self.grades is not None:
@@ -69,12 +72,12 @@ class Filters:
     @property
     def narrow(self) -> bool:
         """Whether anything is left out of the list."""
-        parts = (self.min_score, self.text, self.queue, self.ranges, self.mosaic)
+        parts = (self.min_score, self.text, self.queue, self.ranges, self.mosaic, self.once)
         return self.grades is not None or any(bool(part) for part in parts)
 
     def depends_on(self, kinds: Set[str]) -> bool:
         """Whether a change of these kinds can put candidates into the list, out of it, or elsewhere in it."""
-        if "candidates" in kinds or "scores" in kinds:
+        if "candidates" in kinds or "scores" in kinds or (self.once and "duplicates" in kinds):
             return True
         by_grade = self.grades is not None or self.group == "grade" or self.order in ("grade", "grader", "graded_at")
         by_note = bool(self.text) or self.order == "note"
@@ -86,10 +89,13 @@ class CandidateList:
     """The candidates of a project as the list shows them; without a project there are none.
 
     ``seen_by`` is whose grades and notes alone are seen, with calibration stamps mixed in, None for everybody's;
-    ``queue`` makes the query of a queue.
+    ``queue`` makes the query of a queue from its name and the number of graders wanted. In blind mode ``among`` gives
+    the ids, sorted, of the members of the blind queue, None for all, and ``tally`` counts their grades.
     """
 
-    def __init__(self, queue: Callable[[str], Any] = lambda name: None) -> None:
+    def __init__(self, queue: Callable[[str, int], Any] = lambda name, wanted: None) -> None:
+        self.among: Callable[[], Ids | None] = lambda: None
+        self.tally: Callable[[Ids], dict[str | None, int]] = lambda members: {}
         self.project: Any = None
         self.filters = Filters()
         self.seen_by: str | None = None
@@ -108,6 +114,8 @@ class CandidateList:
         if kinds is None or self.filters.depends_on(kinds):
             self._ids: Ids | None = None
             self._sections: list[tuple[str, int]] = []
+        if kinds is None or kinds & {"candidates", "scores", "settings"}:
+            self._members: tuple[Ids | None] | None = None
         self._counts: dict[str | None, int] | None = None
         self._candidate: Candidate | None = None
         if kinds is not None and kinds <= FOUND:
@@ -155,7 +163,7 @@ class CandidateList:
         """Candidate ids with other filters."""
         if self.project is None:
             return np.empty(0, np.int64)
-        queue, chosen = self._queue(filters.queue) if filters.queue else None, filters.query()
+        queue, chosen = self._queue(filters.queue, filters.wanted) if filters.queue else None, filters.query()
         if self.seen_by is not None:
             chosen |= {"seen_by": self.seen_by, "calibration": True}
         if filters.ranges:
@@ -163,12 +171,28 @@ class CandidateList:
                 **(queue.ranges if queue else {}),
                 **{n: (low, high) for n, low, high in filters.ranges},
             }
-        return np.asarray(self.project.ids(queue, **chosen), np.int64)
+        ids, members = np.asarray(self.project.ids(queue, **chosen), np.int64), self.members()
+        return ids if members is None else ids[np.isin(ids, members)]
+
+    def members(self) -> Ids | None:
+        """The members of the blind queue; None where all candidates may be listed."""
+        if self.seen_by is None or self.project is None:
+            return None
+        if self._members is None:
+            self._members = (self.among(),)
+        return self._members[0]
 
     def counts(self) -> dict[str | None, int]:
-        """How many candidates of the project have each grade; None counts those without."""
+        """How many candidates of the project, or of the blind queue, have each grade; None counts those without."""
         if self._counts is None:
-            self._counts = {} if self.project is None else dict(self.project.counts(seen_by=self.seen_by))
+            members = self.members()
+            counts = {} if self.project is None else dict(self.project.counts(seen_by=self.seen_by))
+            if members is not None:
+                counts = self.tally(members)
+            elif self.project is not None and self.filters.once:
+                for row in self.project.rows(self.project.repeated(), self.seen_by):
+                    counts[row.grade] -= 1
+            self._counts = {grade: count for grade, count in counts.items() if count}
         return self._counts
 
     def rows(self, ids: Sequence[int] | Ids) -> list[Candidate]:

@@ -47,11 +47,19 @@ def open_mosaic(files: Sequence[Path], known_as: str | None, options: Mapping[st
     yield Step(1, 1, (replace(mosaic, id=known_as) if known_as else mosaic,))
 
 
-def queue(name: str, grader: str) -> Any:
-    """The query of a named queue, as one person sees it."""
+def queue(name: str, grader: str, wanted: int) -> Any:
+    """The query of a named queue, as one person sees it; ``wanted`` graders each are enough."""
     from engine.catalogue.queues import queue
 
-    return queue(name, grader=grader)
+    return queue(name, grader=grader, wanted=wanted)
+
+
+def duplicates(project: Any, radius: float) -> Iterator[Step]:
+    """Look for candidates that are one object; the item is the list of groups of ids."""
+    yield Step(0, 1)
+    from engine.catalogue.duplicates import duplicates
+
+    yield Step(1, 1, (duplicates(project, radius),))
 
 
 def merge(project: Any, paths: Sequence[Path]) -> Iterator[Step]:
@@ -89,6 +97,13 @@ def calibration(project: Any, ids: Sequence[int] | None = None) -> dict[int, Any
     from engine.catalogue.calibration import stamps
 
     return stamps(project, ids)
+
+
+def calibration_kinds(project: Any) -> dict[str, int]:
+    """How many calibration stamps of each kind a project has."""
+    from engine.catalogue.calibration import kinds
+
+    return kinds(project)
 
 
 def painted(mosaic: Mosaic, item: Any) -> Mosaic:
@@ -236,12 +251,12 @@ class Models:
 
         yield from scan(request, self.classifier(request.model), self.search())
 
-    def calibrate(self, project: Any, mosaic: Mosaic, model: str) -> Iterator[Step]:
+    def calibrate(self, project: Any, mosaic: Mosaic, model: str, counts: Mapping[str, int]) -> Iterator[Step]:
         """Make calibration stamps, scored as a scan would; the items of the last step are their ids."""
         yield Step(0, 0, note="Loading the lens finder" if model not in self._loaded else "")
         from engine.detect.calibration import CalibrationRequest, calibrate
 
-        yield from calibrate(project, mosaic, CalibrationRequest(), self.classifier(model))
+        yield from calibrate(project, mosaic, CalibrationRequest(**counts), self.classifier(model))
 
     def score_sheet(self, sheet: Any, model: str) -> Iterator[Step]:
         """Score the stamps of a sheet; the items are Detections."""

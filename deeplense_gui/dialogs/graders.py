@@ -29,9 +29,12 @@ COLUMNS = (
 
 
 class GradersDialog(QDialog):
-    """A line a grader, and below it completeness by Einstein radius and S/N."""
+    """A line a grader, with completeness by Einstein radius and S/N; and what random controls tell of the cut.
 
-    def __init__(self, reports: Sequence[Any], parent: QWidget | None = None) -> None:
+    ``reports`` are GraderReports, ``cut`` is a CutReport or None.
+    """
+
+    def __init__(self, reports: Sequence[Any], cut: Any | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("How graders do")
         self.resize(860, 320)
@@ -60,7 +63,7 @@ class GradersDialog(QDialog):
         told = (
             "Completeness is of painted arcs and known lenses, visible or not: nobody reaches 100 %."
             if reports
-            else "Nobody has graded a calibration stamp yet. Make some (Grade > Make calibration stamps) and vet blind."
+            else "Nobody has graded yet. Make calibration stamps (Grade > Calibration and controls) and vet blind."
         )
         text = QLabel(told, wordWrap=True)
         text.setProperty("role", "muted")
@@ -69,7 +72,30 @@ class GradersDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(text)
         column.addWidget(self.table, 1)
+        self.cut = QLabel("" if cut is None else cut_text(cut), wordWrap=True, objectName="cut")
+        self.cut.setVisible(cut is not None)
+        column.addWidget(self.cut)
         column.addWidget(self.buttons)
+
+
+def cut_text(cut: Any) -> str:
+    """What random controls tell of the cut of score, as rich text."""
+    found = (
+        f"{cut.found:,} lenses among {cut.graded:,} of {cut.above:,} candidates from score {cut.cut:g} that are graded"
+    )
+    if not cut.share.count:
+        drawn = f"{cut.controls:,} random controls below are not graded yet" if cut.controls else "no random controls"
+        return f"<b>The cut of score.</b> {found}; {drawn}, so that nobody knows how many lenses lie below."
+    lost, low, high = (f"{value:,.0f}" for value in cut.lost)
+    text = (
+        f"<b>The cut of score.</b> {found}. Below it {share_text(cut.share)} random controls are lenses: about {lost} "
+        f"({low}-{high}) lenses among {cut.below:,} candidates."
+    )
+    if not math.isfinite(cut.completeness[0]):
+        return text
+    share, least, most = (f"{100 * value:.0f}" for value in cut.completeness)
+    unfinished = "" if cut.graded == cut.above else " so far: not all above it are graded"
+    return f"{text} <b>Completeness of the cut: {share} % ({least}-{most}){unfinished}.</b>"
 
 
 def share_text(share: Any) -> str:

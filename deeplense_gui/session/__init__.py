@@ -7,18 +7,18 @@ verbs of one kind over the state in ``core``.
 
 from __future__ import annotations
 
-from deeplense_gui.session.blinding import TELLING, BlindVerbs
+from deeplense_gui.session.blinding import TELLING
 from deeplense_gui.session.choosing import ChoosingVerbs
 from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
+from deeplense_gui.session.deciding import DecidingVerbs
 from deeplense_gui.session.exporting import ExportVerbs
-from deeplense_gui.session.grading import GradingVerbs
 from deeplense_gui.session.hearing import HearingVerbs
 from deeplense_gui.session.looking import LookingVerbs
+from deeplense_gui.session.mixing import MixingVerbs
 from deeplense_gui.session.mosaics import MosaicVerbs
 from deeplense_gui.session.online import OnlineVerbs
 from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
-from deeplense_gui.session.schemes import SchemeVerbs
 from deeplense_gui.session.stamps import StampVerbs
 from deeplense_gui.session.teams import TeamVerbs
 from deeplense_gui.session.viewing import ViewVerbs
@@ -31,11 +31,10 @@ class Session(
     StampVerbs,
     MosaicVerbs,
     ProjectVerbs,
-    SchemeVerbs,
     ScanVerbs,
     ChoosingVerbs,
-    GradingVerbs,
-    BlindVerbs,
+    DecidingVerbs,
+    MixingVerbs,
     LookingVerbs,
     ViewVerbs,
     ExportVerbs,

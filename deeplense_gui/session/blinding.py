@@ -85,6 +85,4 @@ class BlindVerbs(Core):
                 own = self.project.ids(grades={grade}, seen_by=self.preferences.grader, mosaic=mosaic)
                 grades[np.isin(found.ids, own)] = grade
         seen = np.flatnonzero(grades != None)  # noqa: E711
-        return replace(
-            found, ids=found.ids[seen], xy=found.xy[seen], grades=grades[seen], scores=np.ones(len(seen))
-        )
+        return replace(found, ids=found.ids[seen], xy=found.xy[seen], grades=grades[seen], scores=np.ones(len(seen)))

@@ -70,7 +70,7 @@ class Core(QObject):
         super().__init__(parent)
         self.preferences = preferences or Preferences()
         self.jobs = Jobs(self)
-        self.listing = CandidateList(lambda name: work.queue(name, self.preferences.grader))
+        self.listing = CandidateList(lambda name, wanted: work.queue(name, self.preferences.grader, wanted))
         self.mosaics: dict[str, Mosaic] = {}
         self.sheets: dict[str, Any] = {}  # of stamps; each is the mosaic of that id too
         self.mosaic: Mosaic | None = None

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from deeplense_gui.session.core import Core
+from deeplense_gui.session.schemes import SchemeVerbs
 from engine.errors import EngineError
 from engine.types import Candidate, Changes
 
 _PAUSE = 120.0  # seconds between two grades that count as a pause, not as work
 
 
-class GradingVerbs(Core):
+class GradingVerbs(SchemeVerbs):
     """Grade, name the kind, note, flag, measure; undo and redo. All of it is signed with the grader's name."""
 
     @property
@@ -118,6 +118,8 @@ class GradingVerbs(Core):
         changes = self._write(lambda: getattr(self.project, verb)(self.preferences.grader))
         if changes is None:
             return
+        if "settings" in changes.kinds:
+            self._renew_scheme(changes)
         self.say(changes.operation)
         if changes.ids:
             self.select(changes.ids[0], marked=changes.ids)

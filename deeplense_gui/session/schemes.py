@@ -8,7 +8,7 @@ from typing import Any
 from deeplense_gui import style
 from deeplense_gui.session.core import EVERYTHING, Core
 from engine.errors import EngineError
-from engine.types import Candidate
+from engine.types import Candidate, Changes
 
 
 class SchemeVerbs(Core):
@@ -64,15 +64,19 @@ class SchemeVerbs(Core):
             self.say("This project is open read-only. Save it as another file to change its grades.", "warning")
             return
         try:
-            changes = self.project.set_scheme(scheme)
+            changes = self.project.set_scheme(scheme, grader=self.preferences.grader)
         except EngineError as error:
             self.say(str(error), "error")
             return
+        self._renew_scheme(changes)
+        self.say(f"Grades are now {', '.join(level.name for level in scheme.grades)}; what was given before stays.")
+
+    def _renew_scheme(self, changes: Changes) -> None:
+        """Read everything anew: grades and kinds are others."""
         self.listing.forget()
         self._announce_scheme()
-        self.changed.emit(type(changes)(changes.operation, (), changes.kinds | EVERYTHING))
+        self.changed.emit(Changes(changes.operation, (), changes.kinds | EVERYTHING))
         self.filtered.emit()
-        self.say(f"Grades are now {', '.join(level.name for level in scheme.grades)}; what was given before stays.")
 
     def _announce_scheme(self) -> None:
         """Colours first: whoever hears of the grades draws them at once."""

@@ -53,15 +53,20 @@ class TeamVerbs(Core):
         path = Path(path)
         return self._bring(f"Matching {path.name}", lambda project: work.crossmatch(project, path), told)
 
-    def calibrate(self) -> JobHandle | None:
-        """Make calibration stamps for the shown mosaic: painted arcs, duds and repeats, to be mixed into the queue."""
+    def calibrate(self, **counts: int) -> JobHandle | None:
+        """Make calibration stamps for the shown mosaic: painted arcs, duds and repeats, to be mixed into the queue.
+
+        ``counts`` are ``lenses``, ``duds`` and ``repeats``; each time other ones are made, the same on every machine.
+        """
         mosaic = self.mosaic
         if mosaic is None:
             return None
         model, models = self.model, self._models
+        seeds = [run.settings["calibration"] for run in self.project.runs() if "calibration" in run.settings]
+        wanted = {"seed": max(seeds, default=0) + 1, **counts}
         return self._bring(
             f"Making calibration stamps for {mosaic.name}",
-            lambda project: models.calibrate(project, mosaic, model),
+            lambda project: models.calibrate(project, mosaic, model, wanted),
             lambda _: f"Calibration stamps are ready: {self.calibration_text()}. They are mixed in when you vet blind.",
         )
 
@@ -70,6 +75,10 @@ class TeamVerbs(Core):
         count = len(work.calibration(self.project))
         total = len(self.project.ids()) + count
         return f"{count:,} among {total:,} (1 in {round(total / count)})" if count else "none"
+
+    def calibration_kinds(self) -> dict[str, int]:
+        """How many calibration stamps of each kind there are."""
+        return {} if self.project is None else work.calibration_kinds(self.project)
 
     def grader_reports(self) -> list[Any]:
         """How each grader does on the calibration stamps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
 from deeplense_gui.session import TELLING, Session
@@ -12,8 +12,8 @@ QUEUES = (
     ("All candidates", "", "Every candidate that passes the filter"),
     ("Not graded", "ungraded", "What you have not graded yet"),
     ("Uncertain", "uncertain", "Not graded, and the score swings between views of the stamp: the widest swing first"),
-    ("Disagreements", "disagreements", "Graders differ by two grades or more"),
-    ("Few graders", "few graders", "Fewer than two people have graded it, and you have not"),
+    ("Disagreements", "disagreements", "Graders differ by two grades or more, and have not agreed on one"),
+    ("Few graders", "few graders", "Fewer people than you say have graded it, and you have not"),
     ("Come back", "come back", "What you marked to come back to"),
     ("Flagged", "flagged", "What anybody flagged"),
 )
@@ -27,15 +27,14 @@ ORDERS = (
 
 
 class QueueBar(QWidget):
-    """Two boxes, a menu and a switch; ``asked(id)`` names the action that the menu wants."""
+    """Two boxes, a menu and a switch; below what else belongs to the queue. ``asked(id)`` names an action wanted."""
 
     asked = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(6)
         self.queue = self._combo("Queue", "What to look at next", "queue")
         for text, name, tip in QUEUES:
@@ -63,13 +62,46 @@ class QueueBar(QWidget):
         row.addWidget(self.order, 2)
         row.addWidget(self.filter)
         row.addWidget(self.blind)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addLayout(self._make_more())
         self.queue.currentIndexChanged.connect(self._on_queue)
         self.order.currentIndexChanged.connect(self._on_order)
         self.blind.clicked.connect(lambda on: session.set_blind(on))
         session.filtered.connect(self.show_state)
+        session.changed.connect(lambda changes: self._show_mixing() if "settings" in changes.kinds else None)
         session.blinded.connect(lambda _: self.show_state())
         session.project_opened.connect(lambda _: self.show_state())
         self.show_state()
+
+    def _make_more(self) -> QHBoxLayout:
+        """What belongs to one queue alone: how many graders, resolving; and what is mixed in when blind."""
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        self.fewer = QLabel("fewer than")
+        self.fewer.setProperty("role", "muted")
+        self.wanted = QSpinBox(minimum=1, maximum=99, value=2, objectName="wanted")
+        self.wanted.setSuffix(" graders")
+        self.wanted.setAccessibleName("Fewer graders than")
+        self.wanted.valueChanged.connect(lambda value: self._session.set_filters(wanted=value))
+        self.resolve = QToolButton(text="Resolve…", objectName="resolve")
+        self.resolve.setToolTip("All grades side by side, and what the team agrees on")
+        self.resolve.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.resolve.clicked.connect(lambda: self.asked.emit("grade.resolve"))
+        self.mixed = QLabel(objectName="mixed")
+        self.mixed.setProperty("role", "muted")
+        self.mixed.setToolTip("What is in the blind queue (Grade > Calibration and controls)")
+        for widget in (self.fewer, self.wanted, self.resolve, self.mixed):
+            row.addWidget(widget)
+        row.addStretch(1)
+        return row
+
+    def _show_mixing(self) -> None:
+        text = self._session.mixing_text()
+        self.mixed.setText(text)
+        self.mixed.setVisible(bool(text))
 
     def _combo(self, name: str, tip: str, object_name: str) -> QComboBox:
         combo = QComboBox(objectName=object_name)
@@ -81,7 +113,8 @@ class QueueBar(QWidget):
     def show_state(self) -> None:
         """Show what the session has chosen."""
         session, filters = self._session, self._session.filters
-        blockers = [QSignalBlocker(self.queue), QSignalBlocker(self.order)]
+        blockers = [QSignalBlocker(box) for box in (self.queue, self.order, self.wanted)]
+        self.wanted.setValue(filters.wanted)
         self.queue.setCurrentIndex(self.queue.findData(filters.queue))
         self.order.setCurrentIndex(self.order.findData(filters.order))
         del blockers
@@ -90,6 +123,10 @@ class QueueBar(QWidget):
         for widget in (self.queue, self.order, self.filter, self.blind):
             widget.setEnabled(session.project is not None)
         self.blind.setChecked(session.blind)
+        for widget in (self.fewer, self.wanted):
+            widget.setVisible(filters.queue == "few graders")
+        self.resolve.setVisible(filters.queue == "disagreements")
+        self._show_mixing()
         self.filter.setText(f"Filter ({len(filters.ranges)})" if filters.ranges else "Filter")
 
     def _on_queue(self, index: int) -> None:
@@ -118,6 +155,11 @@ class QueueBar(QWidget):
             ("Clear all filters", "list.clear"),
         ):
             self.menu.addAction(text).triggered.connect(lambda _=False, action=action: self.asked.emit(action))
+        once = self.menu.addAction("Each object once")
+        once.setToolTip("Leave out what is marked as the same object as another candidate (View > Duplicates)")
+        once.setCheckable(True)
+        once.setChecked(self._session.filters.once)
+        once.toggled.connect(lambda on: self._session.set_filters(once=on))
         saved = self._session.saved_filters()
         if saved:
             self.menu.addSection("Saved")

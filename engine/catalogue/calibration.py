@@ -164,6 +164,13 @@ def stamps(project: Project, ids: Sequence[int] | NDArray[np.int64] | None = Non
     return found
 
 
+def kinds(project: Project) -> dict[str, int]:
+    """How many stamps of each kind there are, without reading their arcs."""
+    query = select(calibration.c.kind, func.count()).group_by(calibration.c.kind)
+    with project.reading() as connection:
+        return {row[0]: int(row[1]) for row in fetch(connection, query)}
+
+
 def grader_report(project: Project) -> list[GraderReport]:
     """What calibration stamps tell of each grader, in order of names; candidates that are known lenses count too."""
     items = stamps(project)

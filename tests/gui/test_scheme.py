@@ -159,3 +159,20 @@ def test_each_grade_of_any_number_has_its_colour(count):
     colours = list(style.grade_colours().values())
     assert len({*colours, style.grade_colour(None).name()}) == count + 1
     assert colours[0] == style.GRADE_COLOURS["A"]
+
+
+def test_another_scheme_is_undone_in_the_window_and_after_a_restart(qtbot, vetting, asked):
+    session = vetting.session
+    click(qtbot, asked.numbers)
+    click(qtbot, ok(asked))
+    back(qtbot, vetting)
+    assert "level.3" in vetting.actions_by_id
+    press(qtbot, vetting, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert "level.A" in vetting.actions_by_id
+    assert list(vetting.panels["vetting"].buttons)[:4] == ["A", "B", "C", "X"]
+    path = session.project.path
+    session.close_project()
+    session.open_project(path)
+    session.redo()
+    assert session.grade_names() == ["3", "2", "1", "0"]
+    assert "level.3" in vetting.actions_by_id
