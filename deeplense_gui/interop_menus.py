@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QLabel, QMainWindow, QMenu
 
-from deeplense_gui.filters import Filters
 from deeplense_gui.interop_actions import can_point, can_send_mosaic, can_send_stamp, can_send_table
 from deeplense_gui.session import Session
 from deeplense_gui.session.exchange import IMAGE, POINT, TABLE
@@ -78,7 +77,7 @@ class InteropMenus(QObject):
         return [
             (f"The list ({len(session.ids()):,})", TABLE, table, partial(session.send_table, client)),
             (
-                f"All candidates ({len(session.listing.query(Filters())):,})" if table else "All candidates",
+                f"All candidates ({sum(session.counts().values()):,})" if table else "All candidates",
                 TABLE,
                 table,
                 partial(session.send_table, client, filtered=False),

@@ -18,7 +18,7 @@ from engine.types import Candidate, Mosaic, Step
 
 TABLE, IMAGE, POINT = "table.load.votable", "image.load.fits", "coord.pointAt.sky"
 HIGHLIGHT, SELECT = "table.highlight.row", "table.select.rowList"
-_REMEMBERED = "samp/connect"
+_REMEMBERED, _CONNECTING = "samp/connect", "Connecting to SAMP"
 
 
 class ExchangeVerbs(Core):
@@ -31,12 +31,13 @@ class ExchangeVerbs(Core):
         again = Choice("Connect again", self.connect_samp)
         self.samp.lost.connect(lambda text: self.say(f"{text}.", "warning", (again,)))
         self.selected.connect(lambda _: self._share())
+        self.project_opened.connect(lambda _: self.samp.forget_sent())
 
     # connecting ---------------------------------------------------------------------------------------------------
 
     def connect_samp(self, *, start_hub: bool = False, quietly: bool = False) -> JobHandle | None:
         """Connect to the SAMP hub; where none runs, offer to start one, unless ``quietly``. It is remembered."""
-        if self.samp.connected:
+        if self.samp.connected or any(job.kind == _CONNECTING for job in self.jobs.unfinished):
             return None
         self.preferences.set(_REMEMBERED, 1)
 
@@ -55,7 +56,7 @@ class ExchangeVerbs(Core):
                 self.say("No SAMP hub runs. Start TOPCAT or Aladin first, which bring one; or start one here, which "
                          "ends with this window.", "warning", ways)  # fmt: skip
 
-        return self._outside("Connecting to SAMP", lambda: self.samp.opening(start_hub), take)
+        return self._outside(_CONNECTING, lambda: self.samp.opening(start_hub), take)
 
     def disconnect_samp(self) -> None:
         """Leave the hub, and do not connect again by itself."""
@@ -222,14 +223,15 @@ class ExchangeVerbs(Core):
             return None
         if candidate is not None and candidate.mosaic != mosaic.id:
             candidate = None
-        rows = [] if self.project is None else [row for row in self.rows(self.ids()) if row.mosaic == mosaic.id]
+        project, ids = self.project, self.ids()
         folder, as_opened = self.samp.folder, self._as_opened(mosaic)
-        return self.jobs.submit(
-            f"Showing {mosaic.name} in DS9",
-            lambda: _in_ds9(mosaic, candidate, rows, folder, as_opened),
-            kind="ds9",
-            outside=True,
-        )
+
+        def job() -> Iterator[Step]:
+            yield Step(0, 0, note="Gathering the list")
+            rows = [] if project is None else [row for row in project.rows(ids) if row.mosaic == mosaic.id]
+            yield from _in_ds9(mosaic, candidate, rows, folder, as_opened)
+
+        return self.jobs.submit(f"Showing {mosaic.name} in DS9", job, kind="ds9", outside=True)
 
     def _outside(self, name: str, job: Callable[[], Iterator[Step]], take: Callable[[Any], Any]) -> JobHandle:
         """Ask another program something; the newest of a name wins, and the scan goes on beside it."""

@@ -104,8 +104,6 @@ class HearingVerbs(ExchangeVerbs):
         if ids is None or self.blind:
             return
         chosen = [int(ids[row]) for row in wanted if row < len(ids)]
-        known = {row.id for row in self.rows(chosen)}
-        chosen = [one for one in chosen if one in known]  # another project may be open by now
         if chosen:
             self._lead(chosen[0], chosen)
 

@@ -86,10 +86,14 @@ class SampLink(QObject):
     def part(self) -> Any:
         """Be connected no more; returns the connection, which is still to be closed."""
         parted, self.connection, self.clients = self.connection, None, ()
-        self.sent.clear()
-        self.urls.clear()
+        self.forget_sent()
         self.changed.emit()
         return parted
+
+    def forget_sent(self) -> None:
+        """Link no table any more: another project numbers its candidates anew."""
+        self.sent.clear()
+        self.urls.clear()
 
     def close(self) -> None:
         """End the connection and drop the files for others; for the end of the program."""

@@ -102,7 +102,9 @@ def test_it_connects_by_itself_only_where_it_was_connected_and_a_hub_runs(qtbot,
     assert not session.jobs.unfinished
     preferences.set("samp/connect", 1)
     session.resume_samp()
-    qtbot.waitUntil(lambda: session.samp.connected, timeout=15_000)
+    assert session.connect_samp() is None  # it is under way
+    qtbot.waitUntil(lambda: session.samp.connected and not session.jobs.unfinished, timeout=15_000)
+    assert session.samp.others == ()
     session.close()
 
 
@@ -126,6 +128,19 @@ def test_the_list_goes_out_and_rows_lead_both_ways(qtbot, connected, topcat):
     assert float(got[POINT]["ra"]) == pytest.approx(session.candidate().ra, abs=1e-6)
 
 
+def test_rows_of_a_table_of_another_project_select_nothing(qtbot, linked, topcat, tmp_path):
+    linked.send_table()
+    table = get(qtbot, topcat)[1]
+    qtbot.waitUntil(lambda: not linked.jobs.unfinished, timeout=15_000)
+    linked.open_project(linked.project.save_as(tmp_path / "other.deeplense"))
+    before = linked.selection
+    topcat.tell(HIGHLIGHT, **{"table-id": table["table-id"], "row": "3"})
+    topcat.tell(POINT, ra="10", dec="-30")  # comes after it
+    said = messages(linked)
+    qtbot.waitUntil(lambda: any("on no open mosaic" in text for text, *_ in said), timeout=15_000)
+    assert linked.selection == before
+
+
 def test_others_follow_the_selection_only_when_told_to(qtbot, linked, topcat):
     session = linked
     session.select(int(session.ids()[1]))
@@ -134,6 +149,10 @@ def test_others_follow_the_selection_only_when_told_to(qtbot, linked, topcat):
     assert topcat.received.empty()
     session.select(int(session.ids()[4]))
     assert float(get(qtbot, topcat)[1]["dec"]) == pytest.approx(session.candidate().dec, abs=1e-6)
+    led = session.rows([int(session.ids()[9])])[0]
+    topcat.tell(POINT, ra=str(led.ra), dec=str(led.dec))
+    qtbot.waitUntil(lambda: session.selection == led.id and not session.jobs.unfinished, timeout=15_000)
+    assert topcat.received.empty()  # who leads need not be told
     session.set_blind(True)
     session.select(int(session.ids()[7]))
     qtbot.waitUntil(lambda: not session.jobs.unfinished, timeout=15_000)
