@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from PIL import Image
 
@@ -146,46 +148,72 @@ def test_the_commands(project, tmp_path, capsys):
 
 
 EXPORTS = """
-import os, sys
+import itertools, os, sys
 from pathlib import Path
 from engine.catalogue import Project
-from engine.export import write_catalogue
+from engine.export import FORMATS, write_catalogue
 from engine.export.journal import journal_job
+from engine.export.report import report_job
 
 project = Project.open(sys.argv[1], read_only=True)
 rows = project.rows(project.ids())
 out = Path(sys.argv[2])
-write_catalogue(rows[:5], out / "a.csv")
+
+def write(name, rows):
+    if name == "journal.csv":
+        list(journal_job(project, out / name))
+    elif name.startswith("report"):
+        list(report_job(rows[:40], [], out / name))
+    else:
+        write_catalogue(rows, out / name)
+
+names = [*(f"a{suffix}" for suffix in FORMATS), "journal.csv", "report.html", "report.pdf"]
+for name in names:
+    write(name, rows[:5])
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.write(1, b"%d\\n" % os.getpid())
-        while True:
-            write_catalogue(rows, out / "a.csv")
-            write_catalogue(rows, out / "a.parquet")
+        for name in itertools.islice(itertools.cycle(names), int(line), None):
+            write(name, rows)
     print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+def _counts(out: Path) -> dict[str, int]:
+    """How many candidates each export holds, as its usual reader finds them."""
+    return {
+        **{suffix: len(Table.read(out / f"a.{suffix}")) for suffix in ("csv", "ecsv", "fits", "vot")},
+        "parquet": pyarrow.parquet.read_table(out / "a.parquet").num_rows,
+        "reg": (out / "a.reg").read_text().count("circle("),
+        "html": (out / "report.html").read_text().count("</article>"),
+    }
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a word of POSIX")
 def test_a_killed_export_leaves_no_half_a_file(tmp_path):
     dice = random.Random(3)
     with Project.create(tmp_path / "a") as project:
-        fill(project, *[0.5] * 500)
+        fill(project, *[0.5] * 200)
         path = project.path
     out = tmp_path / "out"
     out.mkdir()
+    kills = int(os.environ.get("DEEPLENSE_KILLS", "9"))  # more of them take longer and see more
     command = [sys.executable, "-c", EXPORTS, str(path), str(out)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as runner:
-        for _ in range(int(os.environ.get("DEEPLENSE_KILLS", "8"))):
-            runner.stdin.write("next\n")
+        for kill in range(kills):
+            runner.stdin.write(f"{kill % 9}\n")
             runner.stdin.flush()
             child = int(runner.stdout.readline())
             time.sleep(dice.uniform(0.0, 0.3))
             os.kill(child, signal.SIGKILL)
             assert runner.stdout.readline() == f"ended {-signal.SIGKILL}\n"
-            assert len((out / "a.csv").read_text().splitlines()) in (6, 501)
-            if (out / "a.parquet").exists():
-                assert (out / "a.parquet").read_bytes()[-4:] == b"PAR1"
+            counts = _counts(out)
+            report = counts.pop("html")
+            assert {*counts.values()} <= {5, 200}, counts
+            assert report in (5, 40)
+            assert (out / "report.html").read_text().endswith("</html>")
+            assert (out / "report.pdf").read_bytes().rstrip().endswith(b"%%EOF")
+            assert (out / "journal.csv").read_text().startswith("uuid,")
