@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMainWindow
 from deeplense_gui.actions import TAKEN
 from deeplense_gui.dialogs.about import AboutDialog
 from deeplense_gui.dialogs.calibration import CalibrationDialog
+from deeplense_gui.dialogs.crossmatch import CrossmatchDialog
 from deeplense_gui.dialogs.duplicates import DuplicatesDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog
@@ -136,8 +137,11 @@ class Asking(QMainWindow):
         """Ask for format and file, and export."""
         session = self.session
         stem = Path(session.preferences.folder) / Path(session.project.path).stem
-        dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), self)
-        dialog.accepted.connect(lambda: session.export(dialog.path(), filtered=dialog.filtered()))
+        repeated = 0 if session.filters.once else session.repeated_count()
+        dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), repeated, self)
+        dialog.accepted.connect(
+            lambda: session.export(dialog.path(), filtered=dialog.filtered(), once=dialog.once.isChecked())
+        )
         self._open(dialog)
 
     def ask_merge(self) -> None:
@@ -161,7 +165,12 @@ class Asking(QMainWindow):
             self, "Match with known objects", self.session.preferences.folder, CATALOGUES
         )
         if name:
-            self.session.crossmatch(name)
+            self.session.read_catalogue(name, self._choose_columns)
+
+    def _choose_columns(self, table: Any) -> None:
+        dialog = CrossmatchDialog(table, self)
+        dialog.accepted.connect(lambda: self.session.crossmatch(table, dialog.columns(), dialog.radius.value()))
+        self._open(dialog)
 
     def ask_calibration(self) -> None:
         """Ask what the blind queue is made of, and for more calibration stamps."""

@@ -76,13 +76,20 @@ def import_grades(project: Any, path: Path, grader: str) -> Iterator[Step]:
     yield from import_grades(project, path, grader=grader)
 
 
-def crossmatch(project: Any, path: Path) -> Iterator[Step]:
-    """Match a catalogue of known objects; the item of the last step is a CrossmatchReport."""
-    yield Step(0, 0, note=path.name)
-    from engine.catalogue.known import crossmatch
-    from engine.catalogue.known_files import read_known
+def open_known(path: Path) -> Iterator[Step]:
+    """Read a catalogue of known objects; the item is a KnownTable."""
+    yield Step(0, 1, note=path.name)
+    from engine.catalogue.known_files import open_known
 
-    yield from crossmatch(project, read_known(path))
+    yield Step(1, 1, (open_known(path),))
+
+
+def crossmatch(project: Any, table: Any, columns: Mapping[str, str | None], radius: float) -> Iterator[Step]:
+    """Match a catalogue of known objects; the item of the last step is a CrossmatchReport."""
+    yield Step(0, 0, note=table.path.name)
+    from engine.catalogue.known import crossmatch
+
+    yield from crossmatch(project, table.objects(columns), radius)
 
 
 def matches(project: Any, candidate: int) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QComboBox,
     QDialog,
     QDialogButtonBox,
@@ -36,9 +37,12 @@ FORMATS = (
 
 
 class ExportDialog(QDialog):
-    """Format, which candidates, and the file; ``path()`` and ``filtered()`` say what was chosen."""
+    """Format, which candidates, and the file; ``path()``, ``filtered()`` and ``once`` say what was chosen.
 
-    def __init__(self, stem: Path, shown: int, total: int, parent: QWidget | None = None) -> None:
+    ``repeated`` is how many candidates are marked as the same object as another one.
+    """
+
+    def __init__(self, stem: Path, shown: int, total: int, repeated: int = 0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Export")
         self.format = QComboBox(objectName="format")
@@ -67,6 +71,10 @@ class ExportDialog(QDialog):
         which = QVBoxLayout()
         which.addWidget(self.shown)
         which.addWidget(self.all)
+        self.once = QCheckBox(f"Each object once: without {repeated:,} marked as duplicates", objectName="once")
+        self.once.setChecked(repeated > 0)
+        self.once.setVisible(repeated > 0)
+        which.addWidget(self.once)
         form = QFormLayout(self)
         form.addRow("Format", self.format)
         form.addRow("Candidates", which)
@@ -90,7 +98,7 @@ class ExportDialog(QDialog):
     def _on_format(self) -> None:
         self.file.setText(str(self.path()))
         whole = self.format.currentData() in (".h5", ".journal.csv")
-        for button in (self.shown, self.all):
+        for button in (self.shown, self.all, self.once):
             button.setEnabled(not whole)
 
     def _browse(self) -> None:

@@ -17,8 +17,11 @@ JOURNAL, STAMPS, REPORTS, ONE_A_PAGE = ".journal.csv", ".stamps", (".html", ".pd
 class ExportVerbs(Core):
     """Export the list or the whole project."""
 
-    def export(self, path: Path | str, *, filtered: bool = True) -> JobHandle | None:
+    def export(self, path: Path | str, *, filtered: bool = True, once: bool = False) -> JobHandle | None:
         """Write the list (or the whole project); the suffix says as what.
+
+        ``once`` leaves out what is marked as the same object as another candidate; calibration stamps are in no list
+        that is written.
 
         A catalogue, a report, a folder of stamps; a journal holds all that was ever said, a training set all that is
         graded, whatever the list shows.
@@ -35,7 +38,9 @@ class ExportVerbs(Core):
             text = f"Journal of all that was said written to {path}"
             return self._export(path, lambda: work.export_journal(project, path), text)
         project, blind = self.project, self.blind
-        rows = self.rows(self.ids() if filtered else self.listing.query(Filters()))
+        repeated = set(project.repeated().tolist()) if once else set()
+        listed = self.rows(self.ids() if filtered else self.listing.query(Filters()))
+        rows = [row for row in listed if not row.kind and row.id not in repeated]
         if path.suffix.lower() == STAMPS:
             text = f"Stamps of {len(rows):,} candidates written to {path}"
             return self._export(path, lambda: work.export_stamps(rows, mosaics, path), text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,12 @@ class TeamVerbs(Core):
         path = Path(path)
         return self._bring(f"Importing {path.name}", lambda project: work.import_grades(project, path, grader), told)
 
-    def crossmatch(self, path: Path | str) -> JobHandle | None:
+    def read_catalogue(self, path: Path | str, take: Callable[[Any], None]) -> JobHandle:
+        """Read a catalogue of known objects; ``take`` gets the table with what its columns seem to be."""
+        path = Path(path)
+        return self._ask(f"Reading {path.name}", lambda: work.open_known(path), take, kind="catalogue")
+
+    def crossmatch(self, table: Any, columns: Mapping[str, str | None], radius: float) -> JobHandle | None:
         """Match the candidates with a catalogue of known objects, and keep what it says with them."""
 
         def told(report: Any) -> str:
@@ -50,8 +55,8 @@ class TeamVerbs(Core):
                 f"{report.missed:,} were missed"
             )
 
-        path = Path(path)
-        return self._bring(f"Matching {path.name}", lambda project: work.crossmatch(project, path), told)
+        name = f"Matching {table.path.name}"
+        return self._bring(name, lambda project: work.crossmatch(project, table, columns, radius), told)
 
     def calibrate(self, **counts: int) -> JobHandle | None:
         """Make calibration stamps for the shown mosaic: painted arcs, duds and repeats, to be mixed into the queue.

@@ -57,8 +57,46 @@ class KnownObjects:
         return len(self.names)
 
 
-def read_known(path: Path | str, **columns: str | None) -> KnownObjects:
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownTable:
+    """A catalogue as it stands in its file, with the names of its columns.
+
+    ``guess`` says which column holds ra, dec, name, reference and grading, as far as that can be guessed, else None;
+    ``rows`` is how many rows there are.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    guess: Mapping[str, str | None]
+    rows: int
+    table: Table
+
+    def objects(self, columns: Mapping[str, str | None], *, first: int | None = None) -> KnownObjects:
+        """The objects with these columns, all of them or those of the first rows; None leaves something out.
+
+        Raises
+        ------
+        DataError : a column that is not there, or no position in it
+        """
+        chosen = {what: _column(self.path, self.table, columns.get(what)) for what in _NAMES}
+        return _objects(self.path, self.table if first is None else self.table[:first], chosen)
+
+
+def open_known(path: Path | str) -> KnownTable:
     """Read a catalogue: CSV, TSV, ECSV, FITS or VOTable, or any text table that astropy can guess.
+
+    Raises
+    ------
+    DataError : a file that cannot be read
+    """
+    path = Path(path)
+    table = _table(path)
+    guess = {what: _guess(table, what) for what in _NAMES}
+    return KnownTable(path, tuple(map(str, table.colnames)), guess, len(table), table)
+
+
+def read_known(path: Path | str, **columns: str | None) -> KnownObjects:
+    """Read the objects of a catalogue.
 
     ``columns`` names columns where the guess is wrong: ra, dec, name, reference, grading. Positions may be degrees,
     hours, or sexagesimal; rows without a position are left out. What has no reference is given the file's name.
@@ -67,9 +105,12 @@ def read_known(path: Path | str, **columns: str | None) -> KnownObjects:
     ------
     DataError : a file that cannot be read, a column that is not there, or no position in it
     """
-    path = Path(path)
-    table = _table(path)
-    chosen = {what: _column(path, table, what, columns.get(what)) for what in _NAMES}
+    table = open_known(path)
+    given = {what: name for what, name in columns.items() if name is not None}
+    return table.objects({**table.guess, **given})
+
+
+def _objects(path: Path, table: Table, chosen: Mapping[str, str | None]) -> KnownObjects:
     for what, title in (("ra", "right ascension"), ("dec", "declination")):
         if chosen[what] is None:
             raise DataError(
@@ -120,11 +161,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", re.sub(r"[\[(].*?[\])]", "", name.lower()))
 
 
-def _column(path: Path, table: Table, what: str, wanted: str | None) -> str | None:
-    if wanted is not None:
-        if wanted not in table.colnames:
-            raise DataError(f"{path} has no column {wanted!r}: there are {', '.join(table.colnames)}")
-        return wanted
+def _column(path: Path, table: Table, wanted: str | None) -> str | None:
+    if wanted is not None and wanted not in table.colnames:
+        raise DataError(f"{path} has no column {wanted!r}: there are {', '.join(table.colnames)}")
+    return wanted
+
+
+def _guess(table: Table, what: str) -> str | None:
     for name in table.colnames:
         ucd = str(table[name].info.meta.get("ucd", "")) if table[name].info.meta else ""
         if what in _UCDS and ucd.startswith(_UCDS[what]) and "meta.main" in ucd:

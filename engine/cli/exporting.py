@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ProjectFile = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project: a file, or a postgresql:// address.")]
 Grades = Annotated[str | None, typer.Option(metavar="A,B", help="Only these grades.")]
+Once = Annotated[bool, typer.Option("--once", help="Each object once: without what is marked as a duplicate.")]
 MinScore = Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Only scores from here.")]
 
 
@@ -30,6 +31,7 @@ def export(
     ],
     grades: Grades = None,
     min_score: MinScore = None,
+    once: Once = False,
     journal: Annotated[bool, typer.Option("--journal", help="Every statement ever made, as .csv.")] = False,
     one_a_page: Annotated[bool, typer.Option("--one-a-page", help="PDF: a page a candidate, not six.")] = False,
     model: Model = "finder",
@@ -41,8 +43,8 @@ def export(
 
     kind = out.suffix.lower()
     training, report = kind in {".h5", ".hdf5"}, kind in {".html", ".pdf"}
-    if (training or journal) and (grades or min_score is not None):
-        raise DataError("A training set or journal takes every grade: leave out --grades and --min-score")
+    if (training or journal) and (grades or min_score is not None or once):
+        raise DataError("A training set or journal takes every grade: leave out --grades, --min-score and --once")
     if journal and kind != ".csv":
         raise DataError(f"{out}: the journal is written as CSV: choose a name that ends in .csv")
     if not training and not report:
@@ -59,13 +61,13 @@ def export(
             from engine.export.report import report_job
             from engine.export.views import remarks
 
-            rows = _chosen(opened, grades, min_score)
+            rows = _chosen(opened, grades, min_score, once)
             job = report_job(rows, project_mosaics(opened), out, remarks=remarks(opened, rows), one_a_page=one_a_page)
             follow(job, "Writing the report", quiet)
         else:
             from engine.catalogue.known import matches
 
-            rows = _chosen(opened, grades, min_score)
+            rows = _chosen(opened, grades, min_score, once)
             write_catalogue(rows, out, matches(opened, [row.id for row in rows]))
 
 
@@ -79,6 +81,7 @@ def stamps(
     width: Annotated[float, typer.Option(metavar="ARCSEC", help="Across a stamp.")] = 20.0,
     grades: Grades = None,
     min_score: MinScore = None,
+    once: Once = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a stamp of each candidate: FITS at the mosaic's own pixels, with its WCS, and PNG to look at."""
@@ -90,7 +93,7 @@ def stamps(
     names = [name.strip().lower() for name in formats.split(",") if name.strip()]
     last: list[Step] = []
     with Project.open(project, read_only=True) as opened:
-        rows = _chosen(opened, grades, min_score)
+        rows = _chosen(opened, grades, min_score, once)
         job = stamps_job(rows, project_mosaics(opened), out, formats=names, width=width)
         follow(job, "Writing stamps", quiet, lambda step: last.__setitem__(slice(None), [step]))
     typer.echo(last[0].note)
@@ -120,9 +123,9 @@ def import_grades(
     typer.echo(f"{report.grades} grades and {report.notes} notes of {grader}")
 
 
-def _chosen(opened: Project, grades: str | None, min_score: float | None) -> list[Candidate]:
+def _chosen(opened: Project, grades: str | None, min_score: float | None, once: bool) -> list[Candidate]:
     chosen = {grade.strip() for grade in grades.split(",")} if grades else None
-    return opened.rows(opened.ids(grades=chosen, min_score=min_score))
+    return opened.rows(opened.ids(grades=chosen, min_score=min_score, once=once))
 
 
 def project_mosaics(project: Project) -> list[Mosaic]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QFileDialog
 
+from deeplense_gui.dialogs.crossmatch import NONE, CrossmatchDialog
 from deeplense_gui.dialogs.export import FORMATS, ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog, share_text
 from engine.catalogue.calibration import CalibrationItem, Share, add_stamps
+from engine.catalogue.known_files import open_known
 from engine.catalogue.store import Project
 from tests.gui.parts import dialog
 
@@ -44,13 +47,19 @@ def test_grades_of_another_tool_are_taken_up_as_ones_own(qtbot, vetting, tmp_pat
     assert session.candidate().grade is None
 
 
-def test_known_objects_are_shown_with_reference_but_not_blind(qtbot, vetting, tmp_path):
+def test_known_objects_are_shown_with_reference_but_not_blind(qtbot, vetting, tmp_path, monkeypatch):
     session, facts = vetting.session, vetting.panels["inspector"].facts
     row = session.candidate()
     table = tmp_path / "known.csv"
     table.write_text(f"name,ra,dec,ref,grade\nSL-1,{row.ra},{row.dec},Doe et al. 2020,A\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(table), ""))
+    vetting.actions_by_id["file.known"].trigger()
+    qtbot.waitUntil(lambda: bool(vetting.findChildren(CrossmatchDialog)), timeout=20_000)
+    asked = dialog(vetting, CrossmatchDialog)
+    assert asked.columns() == {"ra": "ra", "dec": "dec", "name": "name", "reference": "ref", "grading": "grade"}
+    assert [asked.preview.item(0, column).text() for column in (2, 3, 4)] == ["SL-1", "Doe et al. 2020", "A"]
     with done(qtbot, session, "known objects"):
-        session.crossmatch(table)
+        asked.buttons.button(asked.buttons.StandardButton.Ok).click()
     assert "SL-1" in facts.known.text()
     assert "Doe et al. 2020" in facts.known.text()
     session.set_blind(True)
@@ -95,3 +104,48 @@ def test_the_export_dialog_gives_each_format_its_ending(qtbot, tmp_path):
         assert asked.path() == tmp_path / f"field{suffix}"
     asked.format.setCurrentIndex(0)
     assert asked.path() == tmp_path / "field.csv"
+
+
+def test_columns_that_were_not_guessed_are_chosen_and_seen_at_once(qtbot, tmp_path):
+    table = tmp_path / "odd.csv"
+    table.write_text("x,y,who,what,note\n10.5,-2.25,L1,galaxy,confident\nbad,0,L2,group,probable\n")
+    asked = CrossmatchDialog(open_known(table))
+    qtbot.addWidget(asked)
+    match = asked.buttons.button(asked.buttons.StandardButton.Ok)
+    assert not match.isEnabled()
+    assert asked.told.text() == "Choose the column of the right ascension and of the declination."
+    for what, name in (("ra", "x"), ("dec", "y"), ("name", "who"), ("grading", "note")):
+        asked.boxes[what].setCurrentIndex(asked.boxes[what].findData(name))
+    assert match.isEnabled()
+    assert [asked.preview.item(0, k).text() for k in range(5)] == [
+        "10.500000",
+        "-2.250000",
+        "L1",
+        "odd.csv",
+        "confident",
+    ]
+    assert "1 rows without a position were left out" in asked.told.text()
+    asked.boxes["grading"].setCurrentIndex(asked.boxes["grading"].findText(NONE))
+    assert asked.preview.item(0, 4).text() == ""
+    asked.boxes["ra"].setCurrentIndex(asked.boxes["ra"].findData("who"))
+    assert "hold no positions" in asked.told.text()
+    assert not match.isEnabled()
+
+
+def test_an_export_says_what_is_known_and_leaves_duplicates_and_stamps_out(qtbot, vetting, tmp_path):
+    session = vetting.session
+    best, second = (int(one) for one in session.ids()[:2])
+    add_stamps(session.project, session.mosaic.id, [CalibrationItem("u1", "dud", 100.0, 120.0, is_lens=False)], "s")
+    session.mark_same([second], best)
+    session.set_blind(True)
+    out = tmp_path / "lenses.csv"
+    with done(qtbot, session, "written"):
+        session.export(out, once=True)
+    lines = out.read_text().splitlines()
+    assert len(lines) == 40  # 40 candidates without one duplicate, below the names of columns
+    assert {"known_name", "known_reference", "known_grading", "known_separation"} < set(lines[0].split(","))
+    vetting.session.set_blind(False)
+    vetting.actions_by_id["file.export"].trigger()
+    asked = dialog(vetting, ExportDialog)
+    assert asked.once.isVisible()
+    assert asked.once.isChecked()
