@@ -14,6 +14,7 @@ from deeplense_gui.session.core import Choice, Core
 from engine.types import Mosaic
 
 _SEVERAL = re.compile(r"\bone of \d+")  # the note of a file of which one image was picked
+_IN_PART = re.compile(r"\bof which it covers\b")  # the note of a band that has no data in a part of the mosaic
 
 
 class MosaicVerbs(Core):
@@ -49,16 +50,27 @@ class MosaicVerbs(Core):
         if self._scan_next:
             self._scan_next = False
             self._scan_if_new(mosaic)
-        for note in mosaic.notes:
-            one_of_several = _SEVERAL.search(note) is not None and not self._known(mosaic)
-            ways = (Choice("Choose another image…", partial(self._want_image, mosaic)),) if one_of_several else ()
-            self.say(f"{mosaic.name}: {note}" if one_of_several else note, choices=ways)
+        self._tell_notes(mosaic)
         if mosaic.pixel_scale is None:
             self.say(
                 f"{mosaic.name} does not say how large its pixels are; stamps are taken pixel by pixel.",
                 "warning",
                 (Choice("Type the pixel scale…", partial(self._want_scale, mosaic)),),
             )
+
+    def _tell_notes(self, mosaic: Mosaic) -> None:
+        """Say what was noticed when a mosaic was opened; what one has to know of its pixels stays on the screen."""
+        brief = []
+        for note in mosaic.notes:
+            if _SEVERAL.search(note) and not self._known(mosaic):
+                way = Choice("Choose another image…", partial(self._want_image, mosaic))
+                self.say(f"{mosaic.name}: {note}", choices=(way,))
+            elif _IN_PART.search(note):
+                self.say(note, "warning")
+            else:
+                brief.append(note)
+        if brief:
+            self.say(" · ".join(brief))
 
     def _want_image(self, mosaic: Mosaic) -> None:
         """Let the user choose another image of the file of a mosaic."""

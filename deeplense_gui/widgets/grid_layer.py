@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF
@@ -22,6 +22,7 @@ _MARGIN = 0.3  # of the view, known beyond each of its edges
 _APART = 85  # points between lines, about
 _EDGES = {"longitude": ("bottom", "top", "left", "right"), "latitude": ("left", "right", "bottom", "top")}
 _PAD = 3
+_POINTS = 8  # of the labels
 
 
 class GridLayer:
@@ -32,6 +33,7 @@ class GridLayer:
         self.frame: Frame = "icrs"
         self.notation: Notation = "sexagesimal"
         self._lines: tuple[GridLine, ...] = ()
+        self._widths: dict[str, float] = {}  # of labels, points
         self._path = to_path(())
         self._asked: tuple[Frame, Notation, View] | None = None
 
@@ -58,6 +60,8 @@ class GridLayer:
     def take(self, lines: tuple[GridLine, ...]) -> None:
         """Keep what the engine answered."""
         self._lines = lines
+        metrics = QFontMetricsF(style.font(points=_POINTS))
+        self._widths = {line.label: metrics.size(0, line.label).width() for line in lines}
         self._path = to_path([line.xy for line in lines])
 
     def draw(self, painter: QPainter, view: View, taken: Sequence[QRectF]) -> None:
@@ -67,11 +71,11 @@ class GridLayer:
                 pen = QPen(colour, 1)
                 pen.setCosmetic(True)
                 painter.strokePath(self._path.translated(shift, -shift) if shift else self._path, pen)
-        painter.setFont(style.font(points=8))
-        metrics = QFontMetricsF(painter.font())
+        painter.setFont(style.font(points=_POINTS))
+        height = QFontMetricsF(painter.font()).height()
         boxes = list(taken)
         for line in self._lines:
-            size = metrics.size(0, line.label).width() + 2 * _PAD, metrics.height()
+            size = self._widths[line.label] + 2 * _PAD, height
             for box in _places(line, view, size):
                 if not any(box.intersects(other) for other in boxes):
                     draw_text(painter, box, line.label)
@@ -86,11 +90,10 @@ def _grown(view: View) -> tuple[float, float, float, float]:
     return x0 - dx, x1 + dx, y0 - dy, y1 + dy
 
 
-def _places(line: GridLine, view: View, size: tuple[float, float]) -> list[QRectF]:
-    """Boxes of the label of a line where it meets an edge of the view, the best first."""
+def _places(line: GridLine, view: View, size: tuple[float, float]) -> Iterator[QRectF]:
+    """Boxes of the label of a line where it meets an edge of the view, the best first; mostly that one will do."""
     points = (line.xy - (view.x, view.y)) * (view.zoom, -view.zoom) + (view.width / 2, view.height / 2)
     width, height = size
-    found = []
     for edge in _EDGES[line.axis]:
         axis = 0 if edge in ("left", "right") else 1
         at = {"left": 0.0, "top": 0.0, "right": view.width, "bottom": view.height}[edge]
@@ -105,14 +108,13 @@ def _places(line: GridLine, view: View, size: tuple[float, float]) -> list[QRect
                 corner = QPointF(crossing + _PAD, top)
             box = QRectF(corner.x(), corner.y(), width, height)
             if QRectF(0, 0, view.width, view.height).contains(box):
-                found.append(box)
-    return found
+                yield box
 
 
 def _crossings(points: Positions, axis: int, at: float) -> list[float]:
     """Where a broken line passes ``at`` on one axis: its places on the other."""
     along, across = points[:, axis] - at, points[:, 1 - axis]
-    with np.errstate(invalid="ignore"):
-        here = np.flatnonzero(along[:-1] * along[1:] < 0)
+    before = along < 0  # where it is NaN, so is the place, which is in no view
+    here = (before[:-1] != before[1:]).nonzero()[0]
     share = along[here] / (along[here] - along[here + 1])
     return [float(place) for place in across[here] + share * (across[here + 1] - across[here])]

@@ -36,10 +36,9 @@ class View:
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, ratio: float) -> QRectF:
         """The rectangle of pixels whose edges are x0..x1, y0..y1, on whole device pixels so that tiles meet."""
-        top_left, bottom_right = self.point(x0, y1), self.point(x1, y0)
-        left, top, right, bottom = (
-            round(value * ratio) / ratio for value in (top_left.x(), top_left.y(), bottom_right.x(), bottom_right.y())
-        )
+        middle, centre, zoom = self.width / 2 * ratio, self.height / 2 * ratio, self.zoom * ratio
+        left, right = round(middle + (x0 - self.x) * zoom) / ratio, round(middle + (x1 - self.x) * zoom) / ratio
+        top, bottom = round(centre - (y1 - self.y) * zoom) / ratio, round(centre - (y0 - self.y) * zoom) / ratio
         return QRectF(left, top, right - left, bottom - top)
 
     def edges(self) -> tuple[float, float, float, float]:

@@ -22,7 +22,7 @@ from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Painte
 from deeplense_gui.widgets.stretch_bar import StretchBar
 from engine.images.mosaic import open_mosaic
 from engine.images.scaling import KINDS
-from tests.gui.parts import NONE, messages, press
+from tests.gui.parts import NONE, messages, press, write_sky
 
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -464,3 +464,18 @@ def test_the_view_is_saved_as_fits(qtbot, vetting, panel, tmp_path, monkeypatch)
     left, bottom = math.floor(x0 + 0.5), math.floor(y0 + 0.5)
     wanted = vetting.session.mosaic.read(bottom, bottom + 5, left, left + 5)
     np.testing.assert_array_equal(cut.read(0, 5, 0, 5), wanted)
+
+
+def test_a_band_that_covers_a_part_of_the_mosaic_says_so_until_it_was_read(qtbot, window, tmp_path):
+    green, red = write_sky(tmp_path / "field_g.fits"), write_sky(tmp_path / "field_r.fits")
+    with fits.open(red) as file:
+        part, wcs = file[0].data[:, 150:].copy(), WCS(file[0].header)[:, 150:]
+    fits.writeto(red, part, wcs.to_header(), overwrite=True)
+    seen = messages(window.session)
+    with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
+        window.open_files([green, red])
+    ((text, level, _),) = [message for message in seen if "field_r.fits" in message[0]]
+    assert level == "warning"
+    assert "lies on another grid" in text
+    assert "covers 63%: the rest has no data" in text
+    assert [notice.text for notice in window.notices.notices()] == [text]
