@@ -139,6 +139,7 @@ class MosaicPanel(QWidget):
             "kind": stretch.kind,
             "limits": stretch.limits,
             "softening": stretch.softening,
+            "midtone": stretch.midtone,
         }
 
     def _show_zoom(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
@@ -38,6 +40,14 @@ def ramp(name: str, count: int = 256) -> NDArray[np.uint8]:
     at = np.linspace(0, len(points) - 1, count)
     columns = [np.interp(at, np.arange(len(points)), points[:, k]) for k in range(3)]
     return np.rint(np.column_stack(columns)).astype(np.uint8)
+
+
+@lru_cache(maxsize=len(_POINTS))
+def packed_ramp(name: str) -> Packed:
+    """A colour map as 256 opaque pixels, made once."""
+    pixels = pack(ramp(name))
+    pixels.flags.writeable = False
+    return pixels
 
 
 def packed_colour(name: str) -> np.uint32:

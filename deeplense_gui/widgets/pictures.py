@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplense_gui import style
-from deeplense_gui.widgets.colours import Packed, pack, packed_colour, ramp
+from deeplense_gui.widgets.colours import Packed, pack, packed_colour, packed_ramp
 from deeplense_gui.widgets.stamp import Picture
 from engine.images import scaling
 from engine.types import FloatArray
 
 _FAINT = 2.0  # noise: below it the stretch is linear
+_BELOW_SKY = 1.5  # noise: what is darker is black with MTF
 _BLUER = (0.7, 1.0, 1.5)  # gains of red, green and blue
 RESIDUAL = "residual"
 PICTURES = (("grey",), ("blue", "green", "red"))  # bands of PNG and JPEG, which are stretched already
@@ -38,7 +39,7 @@ def in_noise(plane: FloatArray) -> FloatArray:
 def bright_end(plane: FloatArray) -> float:
     """Where white begins, in units of noise: the brightest but one in five hundred, 15 at least."""
     finite = plane[np.isfinite(plane)]
-    return max(float(np.percentile(finite, 99.8)), 15.0) if finite.size else 15.0
+    return max(scaling.percentile(finite, 99.8), 15.0) if finite.size else 15.0
 
 
 def asinh(plane: FloatArray, end: float, *, dark: float = -1.0, faint: float = _FAINT) -> FloatArray:
@@ -50,9 +51,12 @@ def asinh(plane: FloatArray, end: float, *, dark: float = -1.0, faint: float = _
 
 def single(bright: FloatArray) -> Packed:
     """A brightness (y, x) of 0..1 in grey, turned over: the first row is the top; no data in a muted colour."""
-    levels = np.rint(np.nan_to_num(bright[::-1]) * 255).astype(np.intp)
-    pixels = pack(ramp("gray"))[levels]
-    pixels[~np.isfinite(bright[::-1])] = packed_colour(style.theme().no_data)
+    turned = bright[::-1]
+    missing = ~np.isfinite(turned)
+    levels = np.rint(np.where(missing, 0, turned) * 255).astype(np.uint8)
+    pixels: Packed = packed_ramp("gray").take(levels)
+    if missing.any():
+        pixels[missing] = packed_colour(style.theme().no_data)
     return pixels
 
 
@@ -130,7 +134,7 @@ def _views(pixels: Pixels) -> list[View]:
     views = [
         *(stored if bands in PICTURES else ()),
         *(_colours(scaled, pixels, end) if coloured else ()),
-        *_stretches(mean, bands, end, coloured),
+        *_stretches(mean, bands, end, lift, coloured),
     ]
     if len(bands) > 1:
         views += [
@@ -158,7 +162,7 @@ def residual_picture(residual: FloatArray, side: float, unit: str) -> Picture:
     """The deflector-subtracted stamp (m, m) as the network sees it: asinh of units of noise, about 0."""
     tip = "The stamp minus the smooth profile of the galaxy in the middle, as the network sees it: what may be arcs"
     finite = np.abs(residual[np.isfinite(residual)])
-    end = max(float(np.percentile(finite, 99.5)) if finite.size else 1.0, 0.5)
+    end = max(scaling.percentile(finite, 99.5) if finite.size else 1.0, 0.5)
     return Picture(RESIDUAL, tip, diverging(residual, end), side, unit)
 
 
@@ -169,6 +173,8 @@ def survey_picture(title: str, survey: str, pixels: NDArray[np.uint8], side: flo
 
 def _mean(planes: FloatArray) -> FloatArray:
     """Mean over the bands that have data, NaN where none has."""
+    if len(planes) == 1:
+        return planes[0]
     seen = np.isfinite(planes)
     count = seen.sum(axis=0)
     total = np.where(seen, planes, 0).sum(axis=0)
@@ -188,7 +194,7 @@ def _colours(scaled: FloatArray, pixels: Pixels, end: float) -> list[View]:
     ]
 
 
-def _stretches(mean: FloatArray, bands: Sequence[str], end: float, coloured: bool) -> list[View]:
+def _stretches(mean: FloatArray, bands: Sequence[str], end: float, lift: float, coloured: bool) -> list[View]:
     what = f"{bands[0]} band" if len(bands) == 1 else "Mean of all bands, each in units of its noise"
     stretches: list[View] = [
         ("log", f"{what}, logarithmic: from the sky to the core", lambda: single(_log(mean, end))),
@@ -197,6 +203,11 @@ def _stretches(mean: FloatArray, bands: Sequence[str], end: float, coloured: boo
             "linear",
             f"{what}, linear to the peak: structure of the core",
             lambda: single(np.clip(mean / _peak(mean), 0, 1)),
+        ),
+        (
+            "MTF",
+            f"{what}, midtones transfer function: the sky at a quarter of white, all above it up to the peak",
+            lambda: single(_mtf(mean, lift)),
         ),
     ]
     if coloured:
@@ -215,6 +226,14 @@ def _sqrt(plane: FloatArray, end: float) -> FloatArray:
 
 def _log(plane: FloatArray, end: float) -> NDArray[np.float32]:
     return np.clip(np.log1p(np.maximum(plane, 0)) / np.log1p(np.float32(end * 2)), 0, 1)
+
+
+def _mtf(plane: FloatArray, lift: float) -> FloatArray:
+    """From a little below the sky to the peak; the midtone suits the sky, and is ``lift`` times smaller."""
+    black, white = -_BELOW_SKY, _peak(plane)
+    span = np.float32(white - black)
+    sky = _BELOW_SKY / float(span)
+    return scaling.midtones(np.clip((plane - np.float32(black)) / span, 0, 1), scaling.midtone_for(sky) / lift)
 
 
 def _peak(plane: FloatArray) -> float:

@@ -6,13 +6,14 @@ for any star. Each stretch is then a table over the codes, so that a new one cos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplense_gui.widgets.colours import Packed, pack, packed_colour, ramp
+from deeplense_gui.widgets.colours import Packed, packed_colour, packed_ramp
 from engine.images import scaling
 from engine.types import FloatArray
 
@@ -33,7 +34,8 @@ class Stretch:
     """How pixels are shown.
 
     ``limits`` is one of LIMITS; ``low`` and ``high`` are pixel values, used when it is "custom". ``softening`` in
-    0..1 lifts the faint (asinh and log). ``bands`` are the indices shown: one, or three for red, green and blue.
+    0..1 lifts the faint (asinh and log); ``midtone`` (MTF) is what is half bright, 0..1 between the limits, None for
+    the one that suits the sky. ``bands`` are the indices shown: one, or three for red, green and blue.
 
     Three bands may also be shown with the kind LUPTON, fixed for a survey: ``Q`` is the contrast between faint and
     bright, ``alpha`` the slope at the faint end, ``preset`` one of PRESETS, and ``noise`` what one unit of each band
@@ -51,6 +53,7 @@ class Stretch:
     alpha: float = 0.15
     preset: str = "standard"
     noise: tuple[float, ...] = ()
+    midtone: float | None = None
 
     @property
     def is_colour(self) -> bool:
@@ -116,7 +119,24 @@ class Coder:
     def brightness(self, values: NDArray[np.floating], stretch: Stretch) -> FloatArray:
         """How bright values of this band are shown by itself, 0..1; 0 for NaN."""
         kind = "asinh" if stretch.kind == LUPTON else stretch.kind
-        return scaling.stretch(values, kind, self.limits(stretch), softening=stretch.softening)
+        midtone = automatic_midtone([self], stretch) if stretch.midtone is None else stretch.midtone
+        return scaling.stretch(values, kind, self.limits(stretch), softening=stretch.softening, midtone=midtone)
+
+
+def common_limits(coders: Sequence[Coder], stretch: Stretch) -> NDArray[np.float64]:
+    """Darkest and brightest value of each band (n, 2): the same for all in units of their noise, unless typed."""
+    ends = np.array([coder.limits(stretch) for coder in coders])
+    if len(coders) > 1 and stretch.limits != "custom":
+        scales = np.array([[coder.centre, coder.noise] for coder in coders])
+        ends = scales[:, :1] + scales[:, 1:] * ((ends - scales[:, :1]) / scales[:, 1:]).mean(axis=0)
+    return ends
+
+
+def automatic_midtone(coders: Sequence[Coder], stretch: Stretch) -> float:
+    """The midtone that suits the sky of these bands between their limits."""
+    low, high = common_limits(coders, stretch).T
+    skies = (np.array([coder.centre for coder in coders]) - low) / (high - low)
+    return scaling.midtone_for(float(skies.mean()))
 
 
 class Painter:
@@ -126,6 +146,7 @@ class Painter:
         self.stretch = stretch
         self._no_data = packed_colour(no_data)
         shown = [coders[band] for band in stretch.bands]
+        self._midtone = automatic_midtone(shown, stretch) if stretch.midtone is None else stretch.midtone
         if stretch.is_lupton:
             self._tables: list[NDArray[Any]] = self._lupton_tables(shown)
         else:
@@ -135,17 +156,13 @@ class Painter:
         """The colour of each code of a single band."""
         stretch = self.stretch
         bright = coder.brightness(coder.values(), stretch)
-        colours: NDArray[np.uint32] = pack(ramp(stretch.colour_map))[np.rint(bright * 255).astype(np.intp)]
+        colours: NDArray[np.uint32] = packed_ramp(stretch.colour_map)[np.rint(bright * 255).astype(np.intp)]
         colours[0] = self._no_data
         return colours
 
     def _colour_tables(self, coders: list[Coder]) -> list[FloatArray]:
         """Each band's values in units of its noise, so that the sky is grey, with one black and one white for all."""
-        ends = np.array([coder.limits(self.stretch) for coder in coders])
-        if self.stretch.limits != "custom":
-            scales = np.array([[coder.centre, coder.noise] for coder in coders])
-            low, high = ((ends - scales[:, :1]) / scales[:, 1:]).mean(axis=0)
-            ends = scales[:, :1] + scales[:, 1:] * np.array([low, high])
+        ends = common_limits(coders, self.stretch)
         tables = [(coder.values() - low) / (high - low) for coder, (low, high) in zip(coders, ends, strict=True)]
         return [np.clip(np.nan_to_num(table), 0, 1e4).astype(np.float32) for table in tables]
 
@@ -191,4 +208,4 @@ class Painter:
             bright: FloatArray = np.arcsinh(alpha * contrast * mean) / contrast
             return bright
         kind = "asinh" if stretch.kind == LUPTON else stretch.kind
-        return scaling.stretch(mean, kind, (0.0, 1.0), softening=stretch.softening)
+        return scaling.stretch(mean, kind, (0.0, 1.0), softening=stretch.softening, midtone=self._midtone)

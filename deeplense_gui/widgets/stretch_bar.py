@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit,
 
 from deeplense_gui.widgets.colour_choice import ColourChoice
 from deeplense_gui.widgets.colours import COLOUR_MAPS
-from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Stretch
+from deeplense_gui.widgets.midtone import MidtoneControl
+from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Stretch, automatic_midtone
 from engine.images.scaling import KINDS
 from engine.images.wavelengths import wavelength
 from engine.types import Mosaic
@@ -72,6 +73,7 @@ class StretchBar(QFrame):
         self.softening.setFixedWidth(84)
         self.softening.setAccessibleName("Faint light")
         self.softening.setToolTip("Lift the faint light: arcs and outskirts, without moving the limits")
+        self.midtone = MidtoneControl()
         self.colour_map = self._combo("Colour map", COLOUR_MAPS, "Colours of a single band")
         self.colour_map.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.colour_map.setMinimumContentsLength(7)
@@ -84,6 +86,7 @@ class StretchBar(QFrame):
             field.editingFinished.connect(self._choose)
             field.returnPressed.connect(field.clearFocus)  # letters grade again
         self.softening.valueChanged.connect(self._choose)
+        self.midtone.changed.connect(self._choose)
         self.colours_button.clicked.connect(lambda: self.colours.show_below(self.colours_button))
         self.colours.changed.connect(self._choose)
         self.colours.measure_wanted.connect(self._measure)
@@ -114,6 +117,7 @@ class StretchBar(QFrame):
             ("&Stretch", [self.kind, self.preset, self.colours_button]),
             ("&Limits", [self.limits, self.low, self.high]),
             ("&Faint", [self.softening]),
+            ("&Midtone", [self.midtone]),
             ("", [self.colour_map]),
         ):
             if text:
@@ -160,6 +164,7 @@ class StretchBar(QFrame):
             alpha=self.colours.slope.value(),
             preset=self.preset.currentText(),
             noise=self._noise,
+            midtone=self.midtone.value(),
         )
 
     @property
@@ -228,9 +233,15 @@ class StretchBar(QFrame):
             self.low.setText(f"{low:.5g}")
             self.high.setText(f"{high:.5g}")
             self.limits.setToolTip(f"Shown from {low:.4g} to {high:.4g}")
+        self._show_midtone(stretch)
         if stretch.is_lupton and not self._noise_fits(stretch.bands):
             self._measure()
         self.colours.show_units(self._bands, self._noise)
+
+    def _show_midtone(self, stretch: Stretch) -> None:
+        coders = [self._coders[band] for band in stretch.bands if band in self._coders]
+        if coders and len(coders) == len(stretch.bands):
+            self.midtone.show_automatic(automatic_midtone(coders, stretch))
 
     def _noise_fits(self, bands: Sequence[int]) -> bool:
         """Whether the units that are kept for the survey can be those of this mosaic: else they are measured anew."""
@@ -256,6 +267,7 @@ class StretchBar(QFrame):
             self._kinds[self.kind.findText(LUPTON) >= 0] = self.kind.currentText()
         self._offer_kinds()
         self._show_applicable()
+        self._show_midtone(self.stretch())
         self._remember()
         self.changed.emit(self.stretch())
 
@@ -276,7 +288,8 @@ class StretchBar(QFrame):
             self.colours_button: stretch.is_colour,
             self.preset: stretch.is_lupton,
             self.limits: not stretch.is_lupton,
-            self.softening: not stretch.is_lupton,
+            self.softening: stretch.can_soften,
+            self.midtone: stretch.kind == "MTF",
             self.colour_map: not stretch.is_colour,
             self.low: stretch.limits == "custom" and not stretch.is_lupton,
             self.high: stretch.limits == "custom" and not stretch.is_lupton,
@@ -284,7 +297,6 @@ class StretchBar(QFrame):
         for widget, shown in sorted(applicable.items(), key=lambda item: item[1]):  # hide first: a window never shrinks
             widget.setVisible(shown)
         self.view.setEnabled(self.view.count() > 1)
-        self.softening.setEnabled(stretch.can_soften)
         self._fit_labels()
 
     # settings -----------------------------------------------------------------------------------------------------
@@ -303,6 +315,7 @@ class StretchBar(QFrame):
             ("colour_kind", self._kinds[True]),
             ("limits", stretch.limits if stretch.limits != "custom" else "99.5"),
             ("softening", self.softening.value()),
+            ("midtone", "" if stretch.midtone is None else stretch.midtone),
             ("colour_map", stretch.colour_map),
         ):
             self._settings.setValue(f"stretch/{name}", value)
@@ -331,6 +344,8 @@ class StretchBar(QFrame):
         self.kind.setCurrentText(self._kinds[False])
         self.limits.setCurrentIndex(max(self.limits.findData(stored("limits", default.limits)), 0))
         self.softening.setValue(int(float(stored("softening", default.softening * 100))))
+        midtone = _to_float(stored("midtone", ""), 0.0)
+        self.midtone.set_value(midtone if 0 < midtone < 1 else None)
         self.colour_map.setCurrentText(stored("colour_map", default.colour_map))
         self._show_applicable()
 

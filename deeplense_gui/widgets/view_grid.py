@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -15,20 +16,24 @@ _SMALLEST, _LARGEST = 62, 132  # of the small views, points
 _LEAST = 34  # where there is hardly any room
 
 
-def arrange(width: int, height: int, count: int) -> tuple[QRect, list[QRect]]:
+@lru_cache(maxsize=64)  # the same places for candidate after candidate; finding them takes longer than painting
+def arrange(width: int, height: int, count: int) -> tuple[QRect, tuple[QRect, ...]]:
     """Where the large view and ``count`` small ones go: beside or below, of the size that leaves the large one largest.
 
     The small ones get smaller than can be told apart only where else they would take the place of the large one.
     """
     if not count:
-        return QRect(0, 0, width, height), []
+        return QRect(0, 0, width, height), ()
     tried = [
         found
         for small in range(_LEAST, _LARGEST + 1, 2)
         for found in (_beside(width, height, count, small), _below(width, height, count, small))
     ]
     readable = [found for found in tried if _side(found[0]) >= 2 * found[1][0].width() >= 2 * _SMALLEST]
-    return max(readable or tried, key=lambda found: (_side(found[0]) + found[1][0].width(), found[1][0].width()))
+    large, small = max(
+        readable or tried, key=lambda found: (_side(found[0]) + found[1][0].width(), found[1][0].width())
+    )
+    return large, tuple(small)
 
 
 def _side(place: QRect) -> int:

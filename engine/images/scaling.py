@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from engine.types import FloatArray
 
-Kind = Literal["asinh", "log", "linear", "sqrt"]
-KINDS: tuple[Kind, ...] = ("asinh", "log", "linear", "sqrt")
+Kind = Literal["asinh", "log", "linear", "sqrt", "MTF"]
+KINDS: tuple[Kind, ...] = ("asinh", "log", "linear", "sqrt", "MTF")
 Limits = tuple[float, float]
 
 _SAMPLE = 200_000  # values are enough for percentiles and the noise of any image
 _CLIPS = 5
+_SKY = 0.25  # brightness that a midtone gives the sky by itself, as PixInsight's automatic stretch does
+_LEAST_MIDTONE = 1e-6
 
 
 def background(image: NDArray[np.floating]) -> tuple[float, float]:
@@ -23,18 +25,29 @@ def background(image: NDArray[np.floating]) -> tuple[float, float]:
     Both are taken within three sigma of the median, repeatedly. An image without data gives (nan, nan); one without
     noise a sigma of 0. Of a large image a regular sample is used.
     """
-    values = _finite_sample(image)
+    values = np.sort(_finite_sample(image))  # once: each clip is then a slice, and each median a look
     if not len(values):
         return float("nan"), float("nan")
     centre = sigma = 0.0
     for _ in range(_CLIPS):
-        centre = float(np.median(values))
-        sigma = 1.4826 * float(np.median(np.abs(values - centre)))
-        kept = values[np.abs(values - centre) <= 3 * sigma]
-        if sigma == 0 or len(kept) == len(values):
+        centre = _middle(values)
+        deviations = np.abs(values - np.float32(centre))
+        sigma = 1.4826 * _middle(np.partition(deviations, (len(values) // 2 - 1, len(values) // 2)))
+        inside = np.flatnonzero(deviations <= 3 * sigma)
+        if sigma == 0 or len(inside) == len(values):
             break
-        values = kept
+        values = values[inside[0] : inside[-1] + 1]
     return centre, sigma
+
+
+def percentile(values: NDArray[np.floating], percent: float) -> float:
+    """The value that ``percent`` of finite values (any shape, at least one) do not exceed, to the nearest of them.
+
+    Many times faster than numpy's for the few pixels of a stamp, of which there are thousands.
+    """
+    flat = np.asarray(values).reshape(-1)
+    place = round((len(flat) - 1) * percent / 100)
+    return float(np.partition(flat, place)[place])
 
 
 def limits(image: NDArray[np.floating], percent: float = 99.5) -> Limits:
@@ -60,6 +73,7 @@ def stretch(
     limits: Limits | None = None,
     *,
     softening: float = 0.5,
+    midtone: float | None = None,
     missing: float = 0.0,
 ) -> FloatArray:
     """Brightness 0..1 of pixel values; the same shape.
@@ -69,6 +83,7 @@ def stretch(
     limits : the values shown darkest and brightest; the percentiles of `limits` by default
     softening : 0..1, how far asinh and log lift the faint: their slope at the dark end is that of a linear stretch of
         10 ** (3 * softening) times the values
+    midtone : 0..1, what MTF shows half bright, see `midtones`; by default what suits the sky of the image
     missing : brightness of NaN
     """
     low, high = _default_limits(image) if limits is None else limits
@@ -76,8 +91,35 @@ def stretch(
     values = np.asarray(image, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled: FloatArray = np.clip((values - np.float32(low)) / np.float32(span if span > 0 else 1.0), 0, 1)
-    bright = _curve(scaled, kind, softening)
+    if kind == "MTF":
+        sky = (background(image)[0] - low) / (span if span > 0 else 1.0) if midtone is None else 0.0
+        bright = midtones(scaled, midtone_for(sky) if midtone is None else midtone)
+    else:
+        bright = _curve(scaled, kind, softening)
     return np.where(np.isnan(bright), np.float32(missing), bright)
+
+
+def midtones(scaled: NDArray[np.floating], midtone: float) -> FloatArray:
+    """The midtones transfer function of values 0..1: 0 stays 0, 1 stays 1, ``midtone`` becomes 0.5; NaN stays.
+
+    As PixInsight's screen transfer function has it, given in the XISF 1.0 specification (Pleiades Astrophoto) under
+    display functions: ``(m - 1) x / ((2 m - 1) x - m)``. A midtone of 0.5 changes nothing, smaller ones lift the faint.
+    """
+    midtone = min(max(midtone, _LEAST_MIDTONE), 1 - _LEAST_MIDTONE)
+    values: FloatArray = np.asarray(scaled, np.float32)
+    odds = np.float32(midtone / (1 - midtone))
+    bright = values / (values + odds * (1 - values))  # the same function; rounding cannot carry it beyond 1
+    return bright.astype(np.float32, copy=False)
+
+
+def midtone_for(sky: float, brightness: float = _SKY) -> float:
+    """The midtone that shows a sky of ``sky`` (0..1 between the limits) at a brightness; 0.5 for a sky outside them.
+
+    The function is its own inverse in this sense: ``midtones(sky, midtone_for(sky, b)) == b``.
+    """
+    if not 0 < sky < 1:
+        return 0.5
+    return sky * (1 - brightness) / (sky + brightness - 2 * sky * brightness)
 
 
 def as_bytes(brightness: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -142,6 +184,12 @@ def _curve(scaled: FloatArray, kind: Kind, softening: float) -> FloatArray:
 
 def _default_limits(image: NDArray[np.floating]) -> Limits:
     return limits(image)
+
+
+def _middle(ordered: FloatArray) -> float:
+    """The median of values whose middle ones are at their places in order."""
+    half = len(ordered) // 2
+    return float(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def _fallback_sigma(values: FloatArray) -> float:

@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.images.scaling import KINDS, as_bytes, background, limits, lupton_rgb, stretch
+from engine.images.scaling import (
+    KINDS,
+    as_bytes,
+    background,
+    limits,
+    lupton_rgb,
+    midtone_for,
+    midtones,
+    percentile,
+    stretch,
+)
 from tests.engine.sky_parts import gaussians, grid, noise
 
 ANY_IMAGE = arrays(
@@ -69,7 +79,7 @@ def test_brightness_lies_between_0_and_1(image: np.ndarray, kind: str, softening
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stretch_keeps_the_order_and_the_ends(kind: str) -> None:
     values = np.linspace(-2, 12, 200, dtype=np.float32)[None]
-    bright = stretch(values, kind, (0.0, 10.0))[0]  # type: ignore[arg-type]
+    bright = stretch(values, kind, (0.0, 10.0), midtone=0.1)[0]  # type: ignore[arg-type]
     assert (np.diff(bright) >= 0).all()
     assert bright[0] == 0
     assert bright[-1] == pytest.approx(1)
@@ -111,3 +121,52 @@ def test_missing_data_in_one_band_is_its_sky() -> None:
     picture = lupton_rgb(red, holed, blue)
     assert picture[10:20, 10:20, 1].max() == 0
     assert picture[10:20, 10:20, 0].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("midtone", "value", "expected"),  # by hand, from (m - 1) x / ((2 m - 1) x - m)
+    [(0.25, 0.25, 0.5), (0.25, 0.5, 0.75), (0.1, 0.5, 0.9), (0.5, 0.3, 0.3), (0.75, 0.5, 0.25), (0.2, 0.1, 4 / 13)],
+)
+def test_midtones_of_known_values(midtone: float, value: float, expected: float) -> None:
+    assert midtones(np.array([value]), midtone)[0] == pytest.approx(expected, rel=1e-5)
+
+
+@given(midtone=st.floats(1e-5, 1 - 1e-5), sky=st.floats(1e-4, 0.999), brightness=st.floats(0.05, 0.95))
+def test_midtones_keep_ends_and_order_and_put_the_sky_where_it_is_wanted(
+    midtone: float, sky: float, brightness: float
+) -> None:
+    bright = midtones(np.array([0, *np.linspace(0, 1, 101), 1, np.nan]), midtone)
+    assert (bright[0], bright[-2]) == (0, 1)
+    assert np.isnan(bright[-1])
+    assert (np.diff(bright[:-1]) >= 0).all()
+    assert midtones(np.array([midtone]), midtone)[0] == pytest.approx(0.5, rel=1e-3)
+    assert midtones(np.array([sky]), midtone_for(sky, brightness))[0] == pytest.approx(brightness, rel=1e-2)
+
+
+def test_the_midtone_of_an_image_suits_its_sky() -> None:
+    image = gaussians(noise((200, 200)), grid((200, 200)), 300.0) + 50
+    bright = stretch(image, "MTF", (45.0, 400.0))
+    assert np.median(bright) == pytest.approx(0.25, abs=0.02)
+    assert midtone_for(-0.1) == midtone_for(float("nan")) == 0.5
+
+
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=60), st.floats(0, 100))
+def test_a_percentile_is_one_of_the_values_beside_numpys(values: list[float], percent: float) -> None:
+    array = np.array(values, np.float32)
+    low, high = (np.percentile(array, percent, method=method) for method in ("lower", "higher"))
+    assert percentile(array, percent) in (low, high)
+
+
+@given(ANY_IMAGE)
+def test_the_sky_is_that_of_medians_taken_again_and_again(image: np.ndarray) -> None:
+    values, level, sigma = image[np.isfinite(image)], np.nan, np.nan
+    for _ in range(5):
+        if not len(values):
+            break
+        level = float(np.median(values))
+        sigma = 1.4826 * float(np.median(np.abs(values - level)))
+        kept = values[np.abs(values - level) <= 3 * sigma]
+        if sigma == 0 or len(kept) == len(values):
+            break
+        values = kept
+    assert background(image) == pytest.approx((level, sigma), rel=1e-4, nan_ok=True)

@@ -79,7 +79,7 @@ def test_the_position_is_copied(qtbot, vetting, inspector):
 
 
 def test_views_of_one_band(inspector):
-    assert titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear", "residual"]
+    assert titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear", "MTF", "residual"]
     assert inspector.grid.large.picture.title == "asinh"
 
 
@@ -90,7 +90,7 @@ def test_views_of_three_bands(qtbot, window, band_files):
         window.session.scan()
     panel = window.panels["inspector"]
     wait_for_stamp(qtbot, panel)
-    assert titles(panel) == ["colour", "bluer", "brighter", "log", "sqrt", "linear", "g", "r", "i", "residual"]
+    assert titles(panel) == ["colour", "bluer", "brighter", "log", "sqrt", "linear", "MTF", "g", "r", "i", "residual"]
     sizes = [(view.width(), view.height()) for view in panel.grid.small if view.isVisible()]
     assert len(set(sizes)) == 1
     assert sizes[0][0] == sizes[0][1] >= 60
@@ -307,7 +307,7 @@ def test_without_a_model_there_is_simply_no_residual(qtbot, vetting, inspector, 
         qtbot.waitSignal(session.residual_made, timeout=10_000, check_params_cb=mine),
     ):
         session.select(last)
-    qtbot.waitUntil(lambda: titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear"], timeout=10_000)
+    qtbot.waitUntil(lambda: titles(inspector) == ["asinh", "brighter", "log", "sqrt", "linear", "MTF"], timeout=10_000)
 
 
 def test_fields_in_pixels_are_remembered_apart(qtbot, vetting, inspector, tmp_path):
