@@ -18,18 +18,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-COLUMNS = (
-    ("Grader", "Who graded"),
+MEASURES = (
     ("Graded", "Candidates and calibration stamps graded"),
     ("Completeness", "Lenses among the calibration stamps that were called a lens, with the 68 % interval"),
     ("Kept", "Lenses that were not rejected"),
     ("False positives", "Duds that were called a lens"),
     ("Self-consistency", "Repeats that were given the same grade again"),
 )
+BINS = (
+    ("by_radius", "θ {}″", "Completeness for painted arcs of this Einstein radius"),
+    ("by_signal", "S/N {}", "Completeness for painted arcs of this signal to noise"),
+)
 
 
 class GradersDialog(QDialog):
-    """A line a grader, with completeness by Einstein radius and S/N; and what random controls tell of the cut.
+    """A column a grader, with completeness by Einstein radius and S/N; and what random controls tell of the cut.
 
     ``reports`` are GraderReports, ``cut`` is a CutReport or None.
     """
@@ -37,29 +40,29 @@ class GradersDialog(QDialog):
     def __init__(self, reports: Sequence[Any], cut: Any | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("How graders do")
-        self.resize(860, 320)
-        edges = [
-            (f"θ {one.low:g}–{one.high:g}″" if math.isfinite(one.high) else f"θ ≥ {one.low:g}″", "by_radius", k)
-            for k, one in enumerate(reports[0].by_radius if reports else ())
-        ] + [
-            (f"S/N {one.low:g}–{one.high:g}" if math.isfinite(one.high) else f"S/N ≥ {one.low:g}", "by_signal", k)
-            for k, one in enumerate(reports[0].by_signal if reports else ())
+        self.resize(640, 480)
+        lines = [
+            *MEASURES,
+            *(
+                (f"Completeness, {name.format(_range(one))}", tip)
+                for bins, name, tip in BINS
+                for one in (getattr(reports[0], bins) if reports else ())
+            ),
         ]
-        self.table = QTableWidget(len(reports), len(COLUMNS) + len(edges), objectName="graders")
-        self.table.setHorizontalHeaderLabels([title for title, _ in COLUMNS] + [title for title, *_ in edges])
-        for column, (_, tip) in enumerate(COLUMNS):
-            self.table.horizontalHeaderItem(column).setToolTip(tip)
+        self.table = QTableWidget(len(lines), len(reports), objectName="graders")
+        self.table.setHorizontalHeaderLabels([one.grader for one in reports])
+        self.table.setVerticalHeaderLabels([title for title, _ in lines])
+        for row, (_, tip) in enumerate(lines):
+            self.table.verticalHeaderItem(row).setToolTip(tip)
+        self.table.verticalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().hide()
-        for row, one in enumerate(reports):
-            shares = (one.completeness, one.kept, one.false_positives, one.consistency)
-            binned = (getattr(one, name)[k].found for _, name, k in edges)
-            texts = [one.grader, f"{one.graded:,}", *map(share_text, shares), *map(share_text, binned)]
-            for column, text in enumerate(texts):
-                item = QTableWidgetItem(text)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-                self.table.setItem(row, column, item)
+        for column, one in enumerate(reports):
+            shares = [one.completeness, one.kept, one.false_positives, one.consistency]
+            shares += [part.found for bins, *_ in BINS for part in getattr(one, bins)]
+            for row, text in enumerate([f"{one.graded:,}", *map(share_text, shares)]):
+                self.table.setItem(row, column, QTableWidgetItem(text))
         self.table.resizeColumnsToContents()
+        self.table.setVisible(bool(reports))
         told = (
             "Completeness is of painted arcs and known lenses, visible or not: nobody reaches 100 %."
             if reports
@@ -76,6 +79,11 @@ class GradersDialog(QDialog):
         self.cut.setVisible(cut is not None)
         column.addWidget(self.cut)
         column.addWidget(self.buttons)
+
+
+def _range(one: Any) -> str:
+    """The bounds of a bin: ``0.75–1``."""
+    return f"{one.low:g}–{one.high:g}" if math.isfinite(one.high) else f"≥ {one.low:g}"
 
 
 def cut_text(cut: Any) -> str:

@@ -93,4 +93,4 @@ class FilterBar(QWidget):
         for grade, chip in self.chips.items():
             chip.setText(counted(grade or "Ungraded", counts.get(grade, 0)))
         total, shown = sum(counts.values()), len(self._session.ids())
-        self.count.setText(f"{total:,} candidates" if shown == total else f"{shown:,} of {total:,} candidates")
+        self.count.setText(f"{shown:,} of {total:,} candidates" if shown < total else f"{shown:,} candidates")
