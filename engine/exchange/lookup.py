@@ -97,12 +97,12 @@ def _search_tap(
     missing = {name, *place} - set(table.colnames)
     if missing:
         raise ExchangeError(f"{catalogue.name} answers without {', '.join(sorted(missing))}: it may have changed")
-    for row in table:
+    for row, where in _placed(table, *place):
         count = _number(row, references)
         yield _object(
             catalogue,
             (ra, dec),
-            (float(row[place[0]]), float(row[place[1]])),
+            where,
             name=_text(row, name),
             kind=_text(row, kind),
             redshift=_number(row, redshift),
@@ -128,18 +128,26 @@ def _search_tables(
             table = one.to_table(use_names_over_ids=True)
             title = (resource.description or one.description or "").strip().splitlines()
             source = f"{resource.name or one.name}: {title[0]}" if title else str(resource.name or one.name)
-            if {"_RAJ2000", "_DEJ2000"} <= set(table.colnames):
-                named, graded = _named(one, "meta.id"), _graded(table.colnames)
-                for row in table:
-                    yield _object(
-                        catalogue,
-                        (ra, dec),
-                        (float(row["_RAJ2000"]), float(row["_DEJ2000"])),
-                        name=_text(row, named),
-                        kind=f"grade {_text(row, graded)}" if graded and _text(row, graded) else "",
-                        redshift=None,
-                        reference=source,
-                    )
+            named, graded = _named(one, "meta.id"), _graded(table.colnames)
+            for row, where in _placed(table, "_RAJ2000", "_DEJ2000"):
+                grade = _text(row, graded)
+                yield _object(
+                    catalogue,
+                    (ra, dec),
+                    where,
+                    name=_text(row, named),
+                    kind=f"grade {grade}" if grade else "",
+                    redshift=None,
+                    reference=source,
+                )
+
+
+def _placed(table: Any, ra: str, dec: str) -> Iterator[tuple[Any, tuple[float, float]]]:
+    """The rows that have a position, with it."""
+    for row in table:
+        place = _number(row, ra), _number(row, dec)
+        if place[0] is not None and place[1] is not None:
+            yield row, (place[0], place[1])
 
 
 def _named(table: Any, ucd: str) -> str:

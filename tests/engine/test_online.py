@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
 
 from engine.errors import ExchangeError
 from engine.exchange import background, lookup, network, services, survey_image
 from engine.images import disk_cache
 from engine.images.mosaic import open_mosaic
-from tests.service_parts import BROKEN, HTML, LEGACY, all_well, jpeg, picture, running_server
+from tests.service_parts import BROKEN, HTML, LEGACY, all_well, jpeg, picture, running_server, votable
 
 RA, DEC = 215.5, 52.7
 
@@ -42,6 +43,16 @@ def test_three_services_answer_with_objects_the_nearest_first_each_with_its_refe
     assert known.reference == "J/ApJ/909/27: Strong lens candidates (Huang+, 2021)"
     assert known.separation == pytest.approx(0.5 * np.cos(np.radians(DEC)), abs=0.01)
     assert lens.link.startswith("https://simbad.cds.unistra.fr/simbad/sim-coo?Coord=215.500000d%2B52.7")
+
+
+def test_rows_without_a_position_are_left_out(server):
+    masked = Table(
+        {"Name": ["a", "b"], "_RAJ2000": MaskedColumn([RA, 0.0], mask=[False, True]), "_DEJ2000": [DEC, DEC]}
+    )
+    server.replies["/VizieR"] = votable(
+        masked, Table({"Name": ["no position"]}), names=("t", "u"), descriptions=("", "")
+    )
+    assert [one.ra for one in answers()["VizieR"].objects] == [RA]
 
 
 def test_the_questions_are_cones_around_the_position(server):

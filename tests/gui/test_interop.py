@@ -242,9 +242,13 @@ def test_blind_mode_lets_nothing_out_that_tells(qtbot, connected, topcat):
     session.set_blind(True)
     for name in ("samp.table", "samp.stamp", "samp.point", "ds9.show", "online.look_up", "online.picture"):
         assert not connected.actions_by_id[name].isEnabled(), name
-    session.send_table()
-    session.send_stamp()
+    assert session.send_table() is None
+    assert session.send_stamp() is None
+    assert session.show_in_ds9() is None
+    assert session.look_up() is None
+    assert session.fetch_picture() is None
     session.point_others()
+    assert not session.jobs.unfinished
     before = session.selection
     other = session.rows([int(session.ids()[3])])[0]
     topcat.tell(POINT, ra=str(other.ra), dec=str(other.dec))
