@@ -34,6 +34,7 @@ OUTPUTS = 3
 """Of each cell: the logit of a lens there, and x and y of its centre from the middle of the cell, in cells."""
 
 PRIOR = 0.01  # of a cell, before training: without it the many empty cells drown the few lenses at first
+_CPU_IS_FULL = "can't allocate memory"  # torch has an exception of its own for accelerators alone
 _COARSEST = 16  # the largest step of the feature maps that are used
 
 
@@ -179,6 +180,7 @@ class HeatmapDetector:
         self.card = card
         self.network = network.to(device).eval()
         self.device = device
+        self._too_large: float = math.inf  # pixels of a region
 
         self.reach = self.network.reach()
         self.border = (math.ceil(self.reach / CELL) + 1) * CELL
@@ -205,7 +207,42 @@ class HeatmapDetector:
         return Peaks(xy[inside], found.logit[inside])
 
     def outputs(self, prepared: FloatArray) -> FloatArray:
-        """Outputs (3, y / stride, x / stride) of a prepared region (channel, y, x)."""
+        """Outputs (3, y / stride, x / stride) of a prepared region (channel, y, x).
+
+        A region for which there is not enough memory goes through the network in parts, and so do later ones as large.
+
+        Raises
+        ------
+        ModelError : there is not enough memory for the smallest part
+        """
+        if prepared[0].size < self._too_large:
+            try:
+                return self._outputs_at_once(prepared)
+            except RuntimeError as error:  # as torch.OutOfMemoryError is
+                if not isinstance(error, torch.OutOfMemoryError) and _CPU_IS_FULL not in str(error):
+                    raise
+            self._too_large = prepared[0].size
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return self._outputs_in_parts(prepared)
+
+    def _outputs_in_parts(self, prepared: FloatArray) -> FloatArray:
+        """The outputs of both halves, each seen with what it needs of the other; on the CPU where they are as small."""
+        axis = int(np.argmax(prepared.shape[1:])) + 1
+        length, step = prepared.shape[axis], self.network.multiple
+        middle = length // 2 // step * step
+        if middle <= self.reach + step:
+            if self.device.type == "cpu":
+                raise ModelError(f"not enough memory to scan with {self.card.name}: close other programs")
+            self.device, self._too_large = torch.device("cpu"), math.inf
+            self.network = self.network.to(self.device)
+            return self.outputs(prepared)
+        first, second = np.arange(middle + self.reach), np.arange(middle - self.reach, length)
+        left, right = (self.outputs(prepared.take(part, axis)) for part in (first, second))
+        cells, beyond = middle // self.network.stride, self.reach // self.network.stride
+        return np.concatenate([left.take(np.arange(cells), axis), np.delete(right, np.arange(beyond), axis)], axis)
+
+    def _outputs_at_once(self, prepared: FloatArray) -> FloatArray:
         with torch.inference_mode(), autocast(self.device):
             batch = torch.from_numpy(np.ascontiguousarray(prepared))[None].to(self.device)
             return np.asarray(self.network(batch)[0].float().cpu())

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from engine.errors import ModelError
 from engine.types import FloatArray
@@ -26,6 +25,7 @@ REACH = 3 * CELL
 
 _STEP = 2  # every second row and column is enough for the sky of a cell
 _FEWEST = 64  # of those pixels with data, that tell the sky of a cell
+_PIECE, _ROWS = 1 << 15, 32  # pixels and rows at a time, so that they stay in the processor's cache
 _SMOOTH = 9  # pixels, the width of the running mean: wider than an arc, narrower than a galaxy's halo
 _FRACTIONAL_ERROR = 0.08  # of the smooth light, as in the residual of a stamp
 
@@ -57,13 +57,52 @@ def prepare_region(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> Fl
         if name == "stretch":
             np.multiply(signal, np.float32(0.5), out=made)
         else:
-            smooth = uniform_filter(signal, _SMOOTH, mode="constant")
+            smooth = _running_mean(signal)
             np.subtract(signal, smooth, out=made)
             np.maximum(smooth, 0, out=smooth)
-            made /= np.hypot(1, np.multiply(smooth, np.float32(_FRACTIONAL_ERROR), out=smooth), out=smooth)
-        np.arcsinh(made, out=made)
+            smooth *= np.float32(_FRACTIONAL_ERROR)
+            made /= _hypotenuse(smooth)
+        _compress(made)
         made *= seen
     return out
+
+
+def _running_mean(image: FloatArray) -> FloatArray:
+    """The mean of ``_SMOOTH`` by ``_SMOOTH`` pixels around each, zero beyond the edges.
+
+    Each is the sum of the same pixels in the same order, wherever it lies: no running total carries what is far away.
+    """
+    reach, out = _SMOOTH // 2, np.empty_like(image)
+    padded = np.pad(image, reach)
+    for top in range(0, len(image), _ROWS):
+        rows = _sums(padded[top : top + _ROWS + 2 * reach])
+        np.multiply(_sums(rows.T).T, np.float32(1 / _SMOOTH**2), out=out[top : top + _ROWS])
+    return out
+
+
+def _sums(values: FloatArray) -> FloatArray:
+    """The sums of each ``_SMOOTH`` = 9 neighbours along axis 0, in four additions."""
+    two = values[:-1] + values[1:]
+    four = two[:-2] + two[2:]
+    eight = four[:-4] + four[4:]
+    nine: FloatArray = eight[:-1] + values[8:]
+    return nine
+
+
+def _hypotenuse(values: FloatArray) -> FloatArray:
+    """The square root of 1 + values**2, in place: numpy's hypot takes five times as long."""
+    np.square(values, out=values)
+    values += 1
+    return np.sqrt(values, out=values)
+
+
+def _compress(values: FloatArray) -> None:
+    """Put the inverse hyperbolic sine in the place of values; numpy's takes five times as long."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _PIECE):
+        part = flat[start : start + _PIECE]
+        size = np.abs(part)
+        np.copysign(np.log(size + _hypotenuse(size.copy()), out=size), part, out=part)
 
 
 def _together(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -75,7 +114,9 @@ def _together(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
     for band in pixels:
         normalised = normalise(band)
         valid = np.isfinite(normalised)
-        signal += np.where(valid, normalised, np.float32(0))
+        if not valid.all():
+            normalised[~valid] = 0
+        signal += normalised
         seen += valid
     if len(pixels) > 1:
         signal /= np.sqrt(np.maximum(seen, 1))

@@ -1,5 +1,6 @@
 """The dense detector: its network, local sky, tiles, targets, training, and the scan that uses it."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,45 @@ def test_the_reach_bounds_what_a_cell_sees(detector: HeatmapDetector) -> None:
     rows = torch.nonzero(pixels.grad.abs().sum((0, 1, 3)))
     seen = max(256 - int(rows.min()), int(rows.max()) - 263)
     assert 60 < seen <= detector.reach < seen + 64
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_without_memory_a_region_goes_in_parts(
+    detector: HeatmapDetector, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = np.random.default_rng(5).normal(size=(len(detector.card.channels), 1024, 768)).astype(np.float32)
+    expected, whole, sizes = detector.outputs(prepared), detector._outputs_at_once, []
+
+    def small(part: FloatArray) -> FloatArray:
+        sizes.append(part[0].size)
+        if part[0].size > 300_000:
+            raise error
+        return whole(part)
+
+    monkeypatch.setattr(detector, "_outputs_at_once", small)
+    monkeypatch.setattr(detector, "_too_large", math.inf)
+    np.testing.assert_allclose(detector.outputs(prepared), expected, atol=1e-4)
+    assert max(sizes) == prepared[0].size
+    sizes.clear()
+    detector.outputs(prepared)
+    assert max(sizes) <= 300_000  # it has learned
+
+
+def test_without_any_memory_it_says_so(detector: HeatmapDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: FloatArray) -> FloatArray:
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(detector, "_outputs_at_once", full)
+    monkeypatch.setattr(detector, "_too_large", math.inf)
+    with pytest.raises(ModelError, match="not enough memory"):
+        detector.outputs(np.zeros((len(detector.card.channels), 768, 768), np.float32))
+
+
+def test_another_error_of_the_network_is_not_hidden(detector: HeatmapDetector) -> None:
+    with pytest.raises(RuntimeError, match="channels"):
+        detector.outputs(np.zeros((7, 256, 256), np.float32))
 
 
 def test_what_cannot_be_a_dense_network_says_why() -> None:
