@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deeplense_gui.grading_actions import Action
 from deeplense_gui.session import Session
+
+if TYPE_CHECKING:
+    from deeplense_gui.main_window import MainWindow
 
 
 def can_send_table(session: Session) -> bool:
@@ -32,6 +37,13 @@ def _can_show_in_ds9(session: Session) -> bool:
 
 def _can_look_up(session: Session) -> bool:
     return session.can_look_up
+
+
+def _look_up(window: MainWindow) -> None:
+    """Look the selected candidate up, and show what comes."""
+    if window.session.look_up() is not None:
+        window.docks["online"].show()
+        window.docks["online"].raise_()
 
 
 INTEROP: tuple[Action, ...] = (
@@ -70,7 +82,7 @@ INTEROP: tuple[Action, ...] = (
         separator=True, shown=lambda session: session.has_ds9,
     ),
     Action(
-        "online.look_up", "Look up online", ("Ctrl+K",), lambda window: window.look_up(),
+        "online.look_up", "Look up online", ("Ctrl+K",), _look_up,
         "Ask SIMBAD, NED and the lens catalogues of VizieR what is at the selected candidate", "Interop", "",
         _can_look_up, separator=True,
     ),

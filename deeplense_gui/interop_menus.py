@@ -16,7 +16,7 @@ from deeplense_gui.session.exchange import IMAGE, POINT, TABLE
 
 
 class InteropMenus(QObject):
-    """Fills "Send to", "Picture of", "Open in the browser" and "Copy link" when the menu opens."""
+    """Leads the mosaic to where others point, and fills "Send to", "Picture of", "Open in the browser" and "Copy link" when the menu opens."""
 
     def __init__(self, window: QMainWindow, menu: QMenu) -> None:
         super().__init__(window)
@@ -34,6 +34,7 @@ class InteropMenus(QObject):
         self.badge = QLabel(objectName="samp-badge")
         window.statusBar().addPermanentWidget(self.badge)
         window.session.samp.changed.connect(self._show_badge)
+        window.session.samp.pointed.connect(window.panels["mosaic"].point_at)
         self._show_badge()
 
     def fill(self) -> None:

@@ -211,15 +211,13 @@ class MainWindow(Asking):
         session.locate.connect(self.ask_moved)
         session.scale_wanted.connect(self.ask_pixel_scale)
         session.image_wanted.connect(self.ask_image)
-        for signal in (session.changed, session.selected, session.filtered, session.scanning):
+        for signal in (session.changed, session.selected, session.filtered, session.scanning, session.samp.changed):
             signal.connect(lambda _=None: self._enable())
         session.scheme_changed.connect(self._follow_scheme)
         for signal in (session.mosaic_opened, session.project_opened):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
-        session.samp.changed.connect(self._enable)
-        session.samp.pointed.connect(self.panels["mosaic"].point_at)
         session.blinded.connect(self.blind_badge.setVisible)
         session.blinded.connect(lambda _: self._enable())
 
@@ -310,12 +308,6 @@ class MainWindow(Asking):
         self.docks["vetting"].show()
         self.docks["vetting"].raise_()
         self.panels["vetting"].focus_note()
-
-    def look_up(self) -> None:
-        """Look the selected candidate up on the network, and show what comes."""
-        if self.session.look_up() is not None:
-            self.docks["online"].show()
-            self.docks["online"].raise_()
 
     def swap_list(self) -> None:
         """Show the gallery in the place of the table, or the table in that of the gallery."""

@@ -54,7 +54,7 @@ def test_a_candidate_is_looked_up_and_what_comes_is_shown(qtbot, vetting, server
     assert panel.table.isVisible()
     server.replies["/NED/sync"] = BROKEN
     server.replies["/VizieR"] = votable(Table(names=("Name",), dtype=("U1",)))
-    vetting.look_up()
+    vetting.actions_by_id["online.look_up"].trigger()
     qtbot.waitUntil(lambda: panel.table.rowCount() == 4 and not session.jobs.unfinished, timeout=20_000)
     texts = {panel.table.item(row, 0).text(): panel.table.item(row, 1).text() for row in range(4)}
     assert texts["NED"].startswith("NED answered with an error (500)")
