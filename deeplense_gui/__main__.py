@@ -18,9 +18,10 @@ from PySide6.QtWidgets import QApplication
 
 from deeplense_gui import style
 from deeplense_gui.main_window import MainWindow
-from deeplense_gui.preferences import Preferences
+from deeplense_gui.preferences import Preferences, is_address
 from deeplense_gui.screenshot import Photographer
 from deeplense_gui.session import Session
+from engine.errors import EngineError
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -28,8 +29,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="deeplense-gui", description="Find and judge strong gravitational lenses in survey mosaics."
     )
-    parser.add_argument("files", nargs="*", type=Path, help="a mosaic (one file, or one a band) or a project")
-    parser.add_argument("--project", type=Path, help="open this project, or start it where there is none")
+    parser.add_argument("files", nargs="*", help="a mosaic (one file, or one a band) or a project")
+    parser.add_argument("--project", help="open this project (a file, or postgresql://…), or start it if there is none")
     parser.add_argument("--demo", action="store_true", help="open and scan the simulated demo field")
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="scan, select the best, save a picture and quit")
     parser.add_argument("--size", default="1440x900", metavar="WxH", help="window size of the screenshot")
@@ -47,6 +48,9 @@ def start(options: argparse.Namespace, application: QApplication) -> MainWindow:
     window = MainWindow(session)
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, EngineError):  # what one can put right is no crash, wherever it comes up
+            session.say(str(error), "error")
+            return
         text = "".join(traceback.format_exception(kind, error, trace))
         logging.getLogger(__name__).error(text)
         session.crashed.emit("An action in the window", text)
@@ -54,7 +58,8 @@ def start(options: argparse.Namespace, application: QApplication) -> MainWindow:
     sys.excepthook = report
     window.show()
     if options.project is not None:
-        (session.open_project if options.project.exists() else session.new_project)(options.project)
+        known = is_address(options.project) or Path(options.project).exists()
+        (session.open_project if known else session.new_project)(options.project)
     if options.files:
         window.open_files(options.files)
     if options.demo or (options.screenshot and not options.files):

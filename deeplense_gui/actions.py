@@ -80,6 +80,10 @@ ACTIONS: tuple[Action, ...] = (
         "Open a project and go on where you were", "File", "project",
     ),
     Action(
+        "file.shared", "Open shared project…", (), lambda window: window.ask_shared(),
+        "Open the project of a team on a PostgreSQL server, or make one there", "File", "project",
+    ),
+    Action(
         "file.new_project", "New project…", ("Ctrl+Shift+N",), lambda window: window.ask_new_project(),
         "Start an empty project file", "File",
     ),

@@ -21,8 +21,10 @@ from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
 from deeplense_gui.dialogs.resolve import ResolveDialog
 from deeplense_gui.dialogs.scheme import SchemeDialog
+from deeplense_gui.dialogs.shared import SharedDialog
 from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
 from deeplense_gui.panels.start import is_project
+from deeplense_gui.preferences import is_address
 from deeplense_gui.session import PROJECT_SUFFIX, TELLING, Session
 from engine.types import Mosaic
 
@@ -48,6 +50,10 @@ class Asking(QMainWindow):
 
     def open_files(self, paths: Sequence[Path | str]) -> None:
         """Open what was chosen or dropped: a project, stamps, or the other files as one mosaic."""
+        shared = next((path for path in paths if is_address(path)), None)
+        if shared is not None:
+            self.session.open_project(shared)
+            return
         files = [Path(path) for path in paths]
         projects = [path for path in files if is_project(path)]
         if projects:
@@ -83,6 +89,15 @@ class Asking(QMainWindow):
         if name:
             self.session.open_project(name)
 
+    def ask_shared(self, place: str = "") -> None:
+        """Ask for the address of a project on a server, and open it or make it there."""
+        recent = (paths[0] for paths in self.session.preferences.recent() if is_address(paths[0]))
+        dialog = SharedDialog(self.session, place or next(recent, ""), self)
+        dialog.accepted.connect(
+            lambda: (self.session.new_project if dialog.is_new() else self.session.open_project)(dialog.address())
+        )
+        self._open(dialog)
+
     def ask_new_project(self) -> None:
         """Ask where a new project goes, and start it."""
         name = self._ask_save("New project", "lenses")
@@ -91,7 +106,7 @@ class Asking(QMainWindow):
 
     def ask_save_as(self) -> None:
         """Ask for another file for the project, and go on there."""
-        name = self._ask_save("Save project as", f"{Path(self.session.project.path).stem}-copy")
+        name = self._ask_save("Save project as", f"{self.session.project.name}-copy")
         if name:
             self.session.save_project_as(name)
 
@@ -136,7 +151,7 @@ class Asking(QMainWindow):
     def ask_export(self) -> None:
         """Ask for format and file, and export."""
         session = self.session
-        stem = Path(session.preferences.folder) / Path(session.project.path).stem
+        stem = Path(session.preferences.folder) / session.project.name
         repeated = 0 if session.filters.once else session.repeated_count()
         dialog = ExportDialog(stem, len(session.ids()), sum(session.counts().values()), repeated, self)
         dialog.accepted.connect(

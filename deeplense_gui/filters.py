@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import ConnectionLostError
 from engine.types import Candidate
 
 LOOK_AHEAD = 12
@@ -89,24 +90,32 @@ class CandidateList:
     """The candidates of a project as the list shows them; without a project there are none.
 
     ``seen_by`` is whose grades and notes alone are seen, with calibration stamps mixed in, None for everybody's;
-    ``queue`` makes the query of a queue from its name and the number of graders wanted. In blind mode ``among`` gives
-    the ids, sorted, of the members of the blind queue, None for all, and ``tally`` counts their grades.
+    ``queue`` makes the query of a queue from its name and the number of graders wanted; ``lost`` is told when the server
+    of a shared project does not answer, and what was read before is shown on. In blind mode ``among`` gives the ids,
+    sorted, of the members of the blind queue, None for all, and ``tally`` counts their grades.
     """
 
-    def __init__(self, queue: Callable[[str, int], Any] = lambda name, wanted: None) -> None:
+    def __init__(
+        self,
+        queue: Callable[[str, int], Any] = lambda name, wanted: None,
+        lost: Callable[[ConnectionLostError], None] = lambda error: None,
+    ) -> None:
         self.among: Callable[[], Ids | None] = lambda: None
         self.tally: Callable[[Ids], dict[str | None, int]] = lambda members: {}
         self.project: Any = None
         self.filters = Filters()
         self.seen_by: str | None = None
         self._queue = queue
+        self._lost = lost
+        self._before: tuple[Ids, list[tuple[str, int]]] = (np.empty(0, np.int64), [])
         self.forget()
 
-    def use(self, project: Any) -> None:
-        """Show the candidates of another project, with the filters it remembers; None shows none."""
+    def use(self, project: Any, filters: Mapping[str, Any] | None = None) -> None:
+        """Show the candidates of another project, with filters that were stored; None shows none."""
         self.project = project
         if project is not None:
-            self.filters = Filters.restored(project.setting("filters"))
+            self.filters = Filters.restored(filters)
+        self._before = (np.empty(0, np.int64), [])
         self.forget()
 
     def forget(self, kinds: Set[str] | None = None, ids: Sequence[int] = ()) -> None:
@@ -128,9 +137,15 @@ class CandidateList:
     def ids(self) -> Ids:
         """Candidate ids in the order and with the filter of the list."""
         if self._ids is None:
-            parts = self._parts()
+            try:
+                parts = self._parts()
+            except ConnectionLostError as error:
+                self._ids, self._sections = self._before
+                self._lost(error)
+                return self._ids
             self._ids = np.concatenate([ids for _, ids in parts])
             self._sections = [(title, len(ids)) for title, ids in parts if len(ids)] if self.filters.group else []
+            self._before = (self._ids, self._sections)
         return self._ids
 
     def sections(self) -> list[tuple[str, int]]:
@@ -140,27 +155,42 @@ class CandidateList:
 
     def _parts(self) -> list[tuple[str, Ids]]:
         """The list in its groups."""
-        filters, everything = self.filters, self.query(self.filters)
+        filters, everything = self.filters, self._query(self.filters)
         if filters.group == "grade":
             ranks = {level.name: rank for rank, level in enumerate(self.project.scheme().grades)}
             grades = sorted(self.counts(), key=lambda grade: (grade is None, ranks.get(grade, len(ranks)), grade or ""))
             wanted = [grade for grade in grades if filters.grades is None or grade in filters.grades]
             return [
-                ("No grade yet" if grade is None else f"Grade {grade}", self.query(replace(filters, grades={grade})))
+                ("No grade yet" if grade is None else f"Grade {grade}", self._query(replace(filters, grades={grade})))
                 for grade in wanted
             ] or [("", everything)]
         if filters.group != "score":
             return [("", everything)]
         parts, left, above = [], everything, ""
         for least in SCORES:
-            better = self.query(replace(filters, min_score=max(least, filters.min_score or 0.0)))
+            better = self._query(replace(filters, min_score=max(least, filters.min_score or 0.0)))
             title = f"Score {least:g} to {above}" if above else f"Score {least:g} and more"
             parts.append((title, left[np.isin(left, better)]))
             left, above = left[~np.isin(left, better)], f"{least:g}"
         return [*parts, (f"Score below {above}, or none", left)]
 
+    def _read(self, name: str, *arguments: Any, otherwise: Any, **named: Any) -> Any:
+        """Ask the project; where its server does not answer, say so and go on with something else."""
+        try:
+            return getattr(self.project, name)(*arguments, **named)
+        except ConnectionLostError as error:
+            self._lost(error)
+            return otherwise
+
     def query(self, filters: Filters) -> Ids:
         """Candidate ids with other filters."""
+        try:
+            return self._query(filters)
+        except ConnectionLostError as error:
+            self._lost(error)
+            return np.empty(0, np.int64)
+
+    def _query(self, filters: Filters) -> Ids:
         if self.project is None:
             return np.empty(0, np.int64)
         queue, chosen = self._queue(filters.queue, filters.wanted) if filters.queue else None, filters.query()
@@ -186,13 +216,13 @@ class CandidateList:
         """How many candidates of the project, or of the blind queue, have each grade; None counts those without."""
         if self._counts is None:
             members = self.members()
-            counts = {} if self.project is None else dict(self.project.counts(seen_by=self.seen_by))
+            counts = {} if self.project is None else dict(self._read("counts", seen_by=self.seen_by, otherwise={}))
             if members is not None:
                 counts = self.tally(members)
             elif self.project is not None and self.filters.once:
-                for row in self.project.rows(self.project.repeated(), self.seen_by):
-                    counts[row.grade] -= 1
-            self._counts = {grade: count for grade, count in counts.items() if count}
+                for row in self.rows(self._read("repeated", otherwise=[])):
+                    counts[row.grade] = counts.get(row.grade, 0) - 1
+            self._counts = {grade: count for grade, count in counts.items() if count > 0}
         return self._counts
 
     def rows(self, ids: Sequence[int] | Ids) -> list[Candidate]:
@@ -200,13 +230,13 @@ class CandidateList:
         if self.project is None or not len(ids):
             return []
         if len(ids) > ROWS_KEPT:
-            return list(self.project.rows(ids, self.seen_by))
+            return list(self._read("rows", ids, self.seen_by, otherwise=[]))
         wanted = [int(identity) for identity in ids]
         missing = [identity for identity in wanted if identity not in self._rows]
         if len(self._rows) + len(missing) > ROWS_KEPT:
             self._rows, missing = {}, wanted
         if missing:
-            self._rows.update({row.id: row for row in self.project.rows(missing, self.seen_by)})
+            self._rows.update({row.id: row for row in self._read("rows", missing, self.seen_by, otherwise=[])})
         return [self._rows[identity] for identity in wanted if identity in self._rows]
 
     def candidate(self, identity: int | None) -> Candidate | None:
@@ -214,7 +244,7 @@ class CandidateList:
         if self.project is None or identity is None:
             return None
         if self._candidate is None or self._candidate.id != identity:
-            self._candidate = self.project.candidate(identity, self.seen_by)
+            self._candidate = self._read("candidate", identity, self.seen_by, otherwise=self._rows.get(identity))
         return self._candidate
 
     def history(self, grader: str) -> tuple[str | None, str | None]:
@@ -222,7 +252,9 @@ class CandidateList:
         if self.project is None or self.project.read_only:
             return None, None
         if self._history is None:
-            self._history = tuple(self.project.history_text(action, grader) for action in ("undo", "redo"))
+            self._history = tuple(
+                self._read("history_text", action, grader, otherwise=None) for action in ("undo", "redo")
+            )
         return self._history
 
     def step(self, identity: int | None, by: int) -> int | None:

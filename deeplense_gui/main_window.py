@@ -36,6 +36,7 @@ from deeplense_gui.interop_menus import InteropMenus
 from deeplense_gui.panels import PANELS
 from deeplense_gui.panels.jobs import JobStatus
 from deeplense_gui.panels.start import StartPage
+from deeplense_gui.preferences import is_address
 from deeplense_gui.session import Session
 
 LAYOUT = 1
@@ -211,13 +212,17 @@ class MainWindow(Asking):
         session.locate.connect(self.ask_moved)
         session.scale_wanted.connect(self.ask_pixel_scale)
         session.image_wanted.connect(self.ask_image)
-        for signal in (session.changed, session.selected, session.filtered, session.scanning, session.samp.changed):
+        session.address_wanted.connect(self.ask_shared)
+        session.settled.connect(self.notices.withdraw)
+        for signal in (session.changed, session.selected, session.filtered, session.scanning):
             signal.connect(lambda _=None: self._enable())
         session.scheme_changed.connect(self._follow_scheme)
         for signal in (session.mosaic_opened, session.project_opened):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
+        session.samp.changed.connect(self._enable)
+        session.samp.pointed.connect(self.panels["mosaic"].point_at)
         session.blinded.connect(self.blind_badge.setVisible)
         session.blinded.connect(lambda _: self._enable())
 
@@ -238,7 +243,7 @@ class MainWindow(Asking):
         """Title, page and commands for what is open."""
         session = self.session
         project, mosaic = session.project, session.mosaic
-        parts = [Path(project.path).stem if project is not None else "", mosaic.name if mosaic is not None else ""]
+        parts = [project.name if project is not None else "", mosaic.name if mosaic is not None else ""]
         mark = " (read-only)" if project is not None and project.read_only else ""
         self.setWindowTitle(" — ".join([*dict.fromkeys(part for part in parts if part), "DeepLense"]) + mark)
         working = project is not None or mosaic is not None
@@ -309,6 +314,12 @@ class MainWindow(Asking):
         self.docks["vetting"].raise_()
         self.panels["vetting"].focus_note()
 
+    def look_up(self) -> None:
+        """Look the selected candidate up on the network, and show what comes."""
+        if self.session.look_up() is not None:
+            self.docks["online"].show()
+            self.docks["online"].raise_()
+
     def swap_list(self) -> None:
         """Show the gallery in the place of the table, or the table in that of the gallery."""
         names = ("candidates", "gallery")
@@ -352,7 +363,8 @@ class MainWindow(Asking):
         self.recent.clear()
         for paths in self.session.preferences.recent():
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            action = self.recent.addAction(f"{Path(paths[0]).name}{more}")
+            name = paths[0] if is_address(paths[0]) else Path(paths[0]).name
+            action = self.recent.addAction(f"{name}{more}")
             action.setToolTip(paths[0])
             action.triggered.connect(lambda _=False, paths=paths: self.open_files(paths))
         if self.recent.isEmpty():

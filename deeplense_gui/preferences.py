@@ -60,15 +60,16 @@ class Preferences:
         """Put a mosaic at the head of the recent files."""
         self._remember([str(path.absolute()) for path in paths])
 
-    def remember_project(self, path: Path) -> None:
-        """Put a project at the head of the recent files."""
-        self._remember([str(path.absolute())])
+    def remember_project(self, place: str) -> None:
+        """Put a project, a file or the address of a server, at the head of the recent files."""
+        self._remember([place if is_address(place) else str(Path(place).absolute())])
 
     def _remember(self, paths: list[str]) -> None:
         entry = "\n".join(paths)
         others = ["\n".join(old) for old in self.recent() if "\n".join(old) != entry]
         self.set("recent", [entry, *others][:RECENT])
-        self.set("folder", str(Path(paths[0]).parent))
+        if not is_address(paths[0]):
+            self.set("folder", str(Path(paths[0]).parent))
 
     def project_folder(self) -> Path:
         """The user's own folder for projects of mosaics that lie where nothing can be written."""
@@ -77,6 +78,11 @@ class Preferences:
         folder = Path(platformdirs.user_data_dir("deeplense")) / "projects"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def is_address(place: Path | str) -> bool:
+    """Whether a place is the address of a server, and not a file."""
+    return str(place).startswith(("postgresql:", "postgresql+", "postgres:"))
 
 
 def login_name() -> str:

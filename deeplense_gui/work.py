@@ -201,6 +201,24 @@ def residual(mosaic: Mosaic, candidate: Candidate, model: str) -> Iterator[Step]
     yield Step(1, 1, (Residual(values.astype(np.float32), used.size * (1.0 if mosaic.pixel_scale is None else scale)),))
 
 
+def news(project: Any) -> Iterator[Step]:
+    """Look what others wrote to a project; the item is the Changes, None, or the EngineError where it fails."""
+    try:
+        yield Step(1, 1, (project.news(),))
+    except EngineError as error:
+        yield Step(1, 1, (error,))
+
+
+def find_shared(address: str) -> Iterator[Step]:
+    """Look what is at the address of a server; the item is a ``Found``, or the EngineError where it fails."""
+    from engine.catalogue import server
+
+    try:
+        yield Step(1, 1, (server.find(server.parse(address)),))
+    except EngineError as error:
+        yield Step(1, 1, (error,))
+
+
 def kept(project: Any, run: int, steps: Iterator[Step]) -> Iterator[Step]:
     """Write what a scan finds to the project as it comes; the items are the Changes."""
     for step in steps:
@@ -397,17 +415,16 @@ def export_journal(project: Any, path: Path) -> Iterator[Step]:
     yield from journal_job(project, path)
 
 
-def export_training_set(project: Path, mosaics: Sequence[Mosaic], path: Path, model: str) -> Iterator[Step]:
+def export_training_set(project: Any, mosaics: Sequence[Mosaic], path: Path, model: str) -> Iterator[Step]:
     """Write the graded candidates of a project as a training set in the layout of a model.
 
     The project is opened a second time, to read: the window goes on writing to it meanwhile.
     """
     yield Step(0, 0, note=path.name)
-    from engine.catalogue.store import Project
     from engine.export.training_set import training_set_job
 
     layout = card(model)
-    opened = Project.open(project, read_only=True)
+    opened = project.again()
     try:
         yield from training_set_job(opened, mosaics, path, layout.size, layout.pixel_scales)
     finally:

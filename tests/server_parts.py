@@ -57,7 +57,9 @@ class Server:
         self.query("CREATE DATABASE team", database="postgres")
 
     def start(self) -> None:
-        self.run("pg_ctl", "--pgdata", self.folder / "data", "--log", self.folder / "log", "--wait", "start")
+        """Start the server, if it does not run."""
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            self.run("pg_ctl", "--pgdata", self.folder / "data", "--log", self.folder / "log", "--wait", "start")
 
     def stop(self) -> None:
         self.run("pg_ctl", "--pgdata", self.folder / "data", "--mode", "immediate", "--wait", "stop")

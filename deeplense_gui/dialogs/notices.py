@@ -66,14 +66,18 @@ class NoticeBar(QWidget):
 
     def show_message(self, text: str, level: str, choices: tuple[Choice, ...] = ()) -> None:
         """Show a message; one that says the same is not shown twice."""
-        for notice in self.notices():
-            if notice.text == text:
-                notice.dismiss()
+        self.withdraw(text)
         notice = Notice(text, level, tuple(choices))
         self._column.insertWidget(0, notice)
         notice.show()  # at once: the layout would show it later, and until then it counts as hidden
         for notice in self.notices()[KEPT:]:
             notice.dismiss()
+
+    def withdraw(self, text: str) -> None:
+        """Take a message away that is no longer so."""
+        for notice in self.notices():
+            if notice.text == text:
+                notice.dismiss()
 
     def clear(self) -> None:
         """Take all messages away."""

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCommandLinkButton, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
+from deeplense_gui.preferences import is_address
 from deeplense_gui.session import Session
 
 SHOWN = 6
@@ -82,16 +83,18 @@ class StartPage(QWidget):
         """Show the recent files that are still there."""
         while (item := self._recent.takeAt(0)) is not None:
             item.widget().deleteLater()
-        entries = [paths for paths in self._session.preferences.recent() if Path(paths[0]).exists()][:SHOWN]
+        recent = self._session.preferences.recent()
+        entries = [paths for paths in recent if is_address(paths[0]) or Path(paths[0]).exists()][:SHOWN]
         self.heading.setVisible(bool(entries))
         for paths in entries:
             self._recent.addWidget(self._entry(paths))
 
     def _entry(self, paths: tuple[str, ...]) -> QCommandLinkButton:
-        first = Path(paths[0])
+        shared, first = is_address(paths[0]), Path(paths[0])
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        button = QCommandLinkButton(first.name + more, str(first.parent), objectName="recent")
-        button.setIcon(style.icon("project" if is_project(first) else "open"))
+        title, below = (paths[0], "Shared project") if shared else (first.name + more, str(first.parent))
+        button = QCommandLinkButton(title, below, objectName="recent")
+        button.setIcon(style.icon("project" if shared or is_project(first) else "open"))
         button.setFixedWidth(560)
         button.clicked.connect(lambda: self.chosen.emit(paths))
         return button

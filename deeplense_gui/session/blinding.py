@@ -35,7 +35,7 @@ class BlindVerbs(Core):
         """Switch blind mode on or off; on, the list is shuffled, each grader's in an order of its own."""
         if self.project is None or on == self.blind:
             return
-        self.keep("blind", on)
+        self.keep(self.own("blind"), on)
         self._use_blind(on)
         if on:
             self.listing.filters = self._unbiased(self.filters)
@@ -76,6 +76,10 @@ class BlindVerbs(Core):
 
     def positions(self, mosaic: str) -> Any:
         """Where the candidates of a mosaic are, to draw them; in blind mode those one has graded, with one's grades."""
+        self._placed = self._read(lambda: (mosaic, self._place(mosaic)), self._placed)
+        return self._placed[1] if self._placed[0] == mosaic else self._place(mosaic)
+
+    def _place(self, mosaic: str) -> Any:
         found = self.project.positions(mosaic=mosaic)
         if not self.blind:
             return found

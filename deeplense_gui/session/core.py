@@ -14,7 +14,7 @@ from deeplense_gui import work
 from deeplense_gui.filters import CandidateList, Filters
 from deeplense_gui.jobs import JobHandle, Jobs, Reason
 from deeplense_gui.preferences import Preferences
-from engine.errors import EngineError
+from engine.errors import ConnectionLostError, EngineError
 from engine.types import Candidate, Changes, Mosaic, Step
 
 GRADES = ("A", "B", "C", "X")
@@ -42,9 +42,10 @@ class Core(QObject):
     for the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
     Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``blinded(bool)``;
     ``scheme_changed`` when grades and kinds are others; ``scanning(bool)``; ``message(text, level, choices)`` with
-    level "info", "warning" or "error" and a tuple of ``Choice``; ``crashed(title, traceback)``; ``locate(id,
-    path)`` when the user wants to find a missing mosaic and ``scale_wanted`` when they want to type a pixel scale;
-    ``image_wanted`` when they want another image of the file.
+    level "info", "warning" or "error" and a tuple of ``Choice``, and ``settled(text)`` once that is no more so;
+    ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file,
+    ``address_wanted(place)`` when they want to type the password of a server.
     """
 
     changed = Signal(object)
@@ -63,6 +64,8 @@ class Core(QObject):
     crashed = Signal(str, str)
     locate = Signal(str, str)
     scheme_changed = Signal()
+    settled = Signal(str)
+    address_wanted = Signal(str)
     scale_wanted = Signal()
     image_wanted = Signal()
 
@@ -70,7 +73,7 @@ class Core(QObject):
         super().__init__(parent)
         self.preferences = preferences or Preferences()
         self.jobs = Jobs(self)
-        self.listing = CandidateList(lambda name, wanted: work.queue(name, self.preferences.grader, wanted))
+        self.listing = CandidateList(lambda name, wanted: work.queue(name, self.preferences.grader, wanted), self._lose)
         self.mosaics: dict[str, Mosaic] = {}
         self.sheets: dict[str, Any] = {}  # of stamps; each is the mosaic of that id too
         self.mosaic: Mosaic | None = None
@@ -92,7 +95,9 @@ class Core(QObject):
         self._graded_at: deque[float] = deque(maxlen=200)
         self._following = QTimer(self, interval=FOLLOW_MS)
         self._following.timeout.connect(self._follow)
-        self._written: object = None
+        self._look: JobHandle | None = None  # for what others wrote
+        self._placed: tuple[str, Any] = ("", None)  # where candidates of a mosaic were when that was read last
+        self._away = ""  # what was said when the server stopped answering
         self._telling = QTimer(self, singleShot=True, interval=FOUND_MS)
         self._telling.timeout.connect(self._tell_found)
         self.jobs.stepped.connect(self._on_stepped)
@@ -138,7 +143,7 @@ class Core(QObject):
         try:
             changes = write()
         except EngineError as error:
-            self.say(str(error), "error")
+            self._complain(error)
             return None
         if changes is not None:
             self._announce(changes)
@@ -151,9 +156,33 @@ class Core(QObject):
         try:
             self.project.set_setting(key, value)
         except EngineError as error:
-            self.say(str(error), "error")
+            self._complain(error)
             return False
         return True
+
+    def own(self, key: str) -> str:
+        """Under which key a value of this person is kept with the project: on a server each has their own."""
+        return f"{key} of {self.preferences.grader}" if self.project.shared else key
+
+    def remembered(self, key: str) -> Any:
+        """A value that this person kept with the project, else the one it came with."""
+        mine = self.project.setting(self.own(key))
+        return self.project.setting(key) if mine is None else mine
+
+    def _complain(self, error: EngineError) -> None:
+        """Say what went wrong with a write; a server that does not answer is said again with each."""
+        if isinstance(error, ConnectionLostError) and self._away:
+            self.say(self._away, "error")
+        else:
+            self._lose(error)
+
+    def _read(self, question: Callable[[], Any], otherwise: Any) -> Any:
+        """Ask the project; where its server does not answer, say so and go on with something else."""
+        try:
+            return question()
+        except ConnectionLostError as error:
+            self._lose(error)
+            return otherwise
 
     def _announce(self, changes: Changes) -> None:
         self.listing.forget(changes.kinds, changes.ids)

@@ -30,7 +30,7 @@ class ExportVerbs(Core):
             return None
         path, mosaics = Path(path), tuple(self.mosaics.values())
         if path.suffix.lower() == ".h5":
-            project, model = Path(self.project.path), self.model
+            project, model = self.project, self.model
             text = f"Training set of the graded written to {path}"
             return self._export(path, lambda: work.export_training_set(project, mosaics, path, model), text)
         if path.name.lower().endswith(JOURNAL):

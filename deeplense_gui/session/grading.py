@@ -35,7 +35,7 @@ class GradingVerbs(SchemeVerbs):
         try:
             changes = self.project.grade(chosen, letter, **self._said(timed=True))
         except EngineError as error:
-            self.say(str(error), "error")
+            self._complain(error)
             return
         self.listing.forget(changes.kinds)
         if letter is not None:
@@ -96,7 +96,7 @@ class GradingVerbs(SchemeVerbs):
         """What everybody says of a candidate; nothing while blind mode conceals it."""
         if self.project is None or self.conceals(candidate):
             return []
-        return self.project.opinions([candidate.id]).get(candidate.id, [])
+        return self._read(lambda: self.project.opinions([candidate.id]).get(candidate.id, []), [])
 
     def pace(self) -> float | None:
         """Grades an hour of this sitting, pauses left out; None before it can be told."""

@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deeplense_gui.jobs import Reason
-from deeplense_gui.session.core import EVERYTHING, PROJECT_SUFFIX, Choice
-from deeplense_gui.session.schemes import SchemeVerbs
+from deeplense_gui import work
+from deeplense_gui.jobs import JobHandle, Reason
+from deeplense_gui.preferences import is_address
+from deeplense_gui.session.core import PROJECT_SUFFIX, Choice
+from deeplense_gui.session.following import FollowVerbs
 from engine.errors import EngineError
-from engine.types import Changes, Mosaic
+from engine.types import Mosaic
 
 
-class ProjectVerbs(SchemeVerbs):
+class ProjectVerbs(FollowVerbs):
     """Make, open, copy and close projects."""
 
     def _automatic_project(self, mosaic: Mosaic) -> Path:
@@ -30,21 +32,22 @@ class ProjectVerbs(SchemeVerbs):
         return path.parent / f"{_stem(path)}{PROJECT_SUFFIX}"
 
     def new_project(self, path: Path | str) -> bool:
-        """Create an empty project file and make it the current one."""
+        """Create an empty project, in a file or at the address of a server, and make it the current one."""
         from engine.catalogue.store import Project
 
-        return self._use_project(lambda: Project.create(Path(path)))
+        return self._use_project(lambda: Project.create(path))
 
     def open_project(self, path: Path | str, *, read_only: bool = False) -> bool:
-        """Open a project file, its mosaics where they still are, and go on where one was."""
+        """Open a project, its mosaics where they still are, and go on where one was."""
         from engine.catalogue.store import Project
-
-        path = Path(path)
 
         def reader() -> None:
             self.open_project(path, read_only=True)
 
-        return self._use_project(lambda: Project.open(path, read_only=read_only), Choice("Open read-only", reader))
+        choices = {"read-only": Choice("Open read-only", reader)}  # not where that would not open it either
+        if is_address(path):
+            choices["PGPASSWORD"] = Choice("Type the password…", partial(self.address_wanted.emit, str(path)))
+        return self._use_project(lambda: Project.open(path, read_only=read_only), choices)
 
     def save_project_as(self, path: Path | str) -> bool:
         """Copy the project to another file and go on there."""
@@ -69,51 +72,58 @@ class ProjectVerbs(SchemeVerbs):
         self._remember_place()
         self.project.close()
         self.listing.use(None)
+        self._placed = ("", None)
         self._use_blind(False)
         self._graded_at.clear()
         self.select(None)
         self.project_opened.emit(None)
 
-    def _use_project(self, opener: Callable[[], Any], reader: Choice | None = None) -> bool:
+    def with_password(self, place: str, password: str) -> str:
+        """The address of a shared project with the password that was typed for it; EngineError where it is none."""
+        from engine.catalogue import server
+
+        return server.with_password(place, password)
+
+    def find_shared(self, address: str, take: Callable[[Any], None]) -> JobHandle:
+        """Look, beside the window's work, what is at the address of a server; ``take`` gets it, or the EngineError."""
+        handle = self.jobs.submit(
+            "Looking at the server", lambda: work.find_shared(address), priority=True, kind="find", outside=True
+        )
+        self._results[handle.id] = take
+        return handle
+
+    def _use_project(self, opener: Callable[[], Any], choices: Mapping[str, Choice] | None = None) -> bool:
+        """Make a project the current one; ``choices`` are the ways out by a word of the message they belong to."""
         try:
             project = opener()
+            project.setting("blind")
         except (EngineError, OSError) as error:
-            advised = reader is not None and "read-only" in str(error)  # not where that would not open it either
-            self.say(str(error), "error", (reader,) if advised else ())
+            ways = [choice for word, choice in (choices or {}).items() if word in str(error)]
+            self.say(str(error), "error", ways[:1])
             return False
         self.close_project()
-        self.listing.use(project)
+        self.listing.project = project
+        self.listing.use(project, self.remembered("filters"))
+        self._start_following()
         self._announce_scheme()
-        self._use_blind(bool(project.setting("blind")))
+        self._use_blind(bool(self.remembered("blind")))
         if self.blind:
             self.listing.filters = self._unbiased(self.filters)
-        self.preferences.remember_project(Path(project.path))
+        self.preferences.remember_project(project.place)
         self.project_opened.emit(project)
         self.blinded.emit(self.blind)
         self.filtered.emit()
         if project.read_only:
             self.say(
-                f"{Path(project.path).name} is open to read: what others write appears here, grades cannot be given. "
+                f"{project.name} is open to read: what others write appears here, grades cannot be given. "
                 "File > Save project as makes a copy that you can grade in.",
                 "warning",
             )
-            self._written = _stamp(Path(project.path))
-            self._following.start()
         self._reopen_mosaics()
-        last = project.setting("selection")
+        last = self.remembered("selection")
         ids = self.ids()
         self.select(last if last is not None and last in ids else int(ids[0]) if len(ids) else None)
         return True
-
-    def _follow(self) -> None:
-        """In a project that is open to read, take up what another window has written since."""
-        written = _stamp(Path(self.project.path))
-        if written != self._written:
-            self._written = written
-            self.listing.forget()
-            self._announce_scheme()
-            self.changed.emit(Changes("Another window", (), EVERYTHING))
-            self.filtered.emit()
 
     def _reopen_mosaics(self) -> None:
         """Open the mosaics of the project again; name those that are gone, and let the user find them."""
@@ -162,16 +172,10 @@ class ProjectVerbs(SchemeVerbs):
 
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""
-        if self.keep("selection", self.selection):
-            self.keep("filters", self.filters.stored())
+        if not self._away and self.keep(self.own("selection"), self.selection):
+            self.keep(self.own("filters"), self.filters.stored())
 
 
 def _stem(path: Path) -> str:
     """The name without its endings, .fits.gz and the like."""
     return path.name.split(".")[0] or "mosaic"
-
-
-def _stamp(path: Path) -> tuple[tuple[int, int], ...]:
-    """Size and time of a project file and its log: they change with every write."""
-    files = [file for file in (path, path.with_name(path.name + "-wal")) if file.exists()]
-    return tuple((status.st_size, status.st_mtime_ns) for status in (file.stat() for file in files))

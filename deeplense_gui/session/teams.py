@@ -93,14 +93,16 @@ class TeamVerbs(Core):
         """What catalogues of known objects say of a candidate; nothing while blind mode conceals it."""
         if self.project is None or self.conceals(candidate):
             return []
-        return work.matches(self.project, candidate.id)
+        return self._read(lambda: work.matches(self.project, candidate.id), [])
 
     def mosaic_of(self, candidate: Candidate) -> Mosaic | None:
         """The mosaic to look at for a candidate: with the arc in it, where one was painted for calibration."""
         mosaic = super().mosaic_of(candidate)
         if mosaic is None or candidate.kind != "painted":
             return mosaic
-        return work.painted(mosaic, work.calibration(self.project, [candidate.id])[candidate.id])
+        return self._read(
+            lambda: work.painted(mosaic, work.calibration(self.project, [candidate.id])[candidate.id]), None
+        )
 
     def _bring(self, name: str, job: Callable[[Any], Iterator[Step]], told: Callable[[Any], str]) -> JobHandle | None:
         """Run a job that writes to the project, then read everything anew and say what came."""

@@ -115,6 +115,16 @@ def parse(place: Path | str) -> Address:
     return Address(url.set(drivername="postgresql+psycopg", password=str(password or "") or None, query=query), schema)
 
 
+def with_password(place: str, password: str) -> str:
+    """An address with a password that was given apart from it; without one, as it is."""
+    address = parse(place)
+    if not password:
+        return place
+    url, query = address.url, {**address.url.query, "project": address.schema}
+    whole = URL.create("postgresql", url.username, password, url.host, url.port, url.database, query)
+    return whole.render_as_string(hide_password=False)
+
+
 class ServerHome:
     """A project on a server that is open; see ``engine.catalogue.database.Home``."""
 
