@@ -7,6 +7,7 @@ is 50 ms over the worst frame: 1 or more is the promise.
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,10 +31,12 @@ def main() -> None:
     from PySide6.QtWidgets import QApplication
 
     from deeplense_gui import style
+    from deeplense_gui.__main__ import SWITCH_SECONDS
     from deeplense_gui.main_window import MainWindow
     from deeplense_gui.preferences import Preferences
     from deeplense_gui.session import Session
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     application = QApplication([])
     style.apply(application)
     preferences = Preferences(QSettings(f"{folder}/settings.ini", QSettings.Format.IniFormat))

@@ -23,6 +23,8 @@ from deeplense_gui.screenshot import Photographer
 from deeplense_gui.session import Session
 from engine.errors import EngineError
 
+SWITCH_SECONDS = 0.001  # a frame asks for the interpreter several times, and waits as long for each while a job runs
+
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -75,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the window until it is closed; the exit status is 0, or 2 when a screenshot could not be made."""
     options = parse(arguments)
     logging.basicConfig(level=logging.WARNING)
+    sys.setswitchinterval(SWITCH_SECONDS)
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("DeepLense GUI")
     application.setApplicationDisplayName("DeepLense")
