@@ -233,8 +233,9 @@ class Asking(QMainWindow):
     def ask_limits(self) -> None:
         """Ask for limits of the columns of numbers."""
         session = self.session
-        dialog = LimitsDialog(session.filters.ranges, TELLING if session.blind else frozenset(), self)
-        dialog.accepted.connect(lambda: session.set_filters(ranges=dialog.ranges()))
+        hidden = TELLING | {"known"} if session.blind else frozenset()
+        dialog = LimitsDialog(session.filters, session.filter_choices(), hidden, self)
+        dialog.accepted.connect(lambda: session.set_filters(ranges=dialog.ranges(), **dialog.choices()))
         self._open(dialog)
 
     def ask_filter_name(self) -> None:

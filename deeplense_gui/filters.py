@@ -30,7 +30,8 @@ class Filters:
     or what the list is put together by before it is sorted: "grade" or "score". ``queue`` names one of the project's
     queues, "" for none; ``ranges`` limits columns of numbers, each (column, least, most); ``mosaic`` keeps the
     candidates of one. ``seed`` is that of the order "random". ``wanted`` is how many graders the queue "few graders"
-    wants for each candidate; ``once`` leaves out what is the same object as another candidate.
+    wants for each candidate; ``once`` leaves out what is the same object as another candidate. ``kind``, ``grader`` and
+    ``model`` keep the candidates that have it, "" all; ``known`` those in a catalogue of known objects, or not in one.
     """
 
     order: str = "score"
@@ -45,6 +46,10 @@ class Filters:
     seed: int = 0
     wanted: int = 2
     once: bool = False
+    kind: str = ""
+    grader: str = ""
+    model: str = ""
+    known: bool | None = None
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -66,6 +71,11 @@ class Filters:
         for name in ("grades", "min_score", "text", "mosaic", "once"):
             if getattr(self, name):
                 chosen[name] = getattr(self, name)
+        for name, value in (("subclasses", self.kind), ("graders", self.grader), ("models", self.model)):
+            if value:
+                chosen[name] = [value]
+        if self.known is not None:
+            chosen["known"] = self.known
         if self.grades is not None:
             chosen["grades"] = set(self.grades)
         return chosen
@@ -73,8 +83,14 @@ class Filters:
     @property
     def narrow(self) -> bool:
         """Whether anything is left out of the list."""
-        parts = (self.min_score, self.text, self.queue, self.ranges, self.mosaic, self.once)
+        parts = (self.min_score, self.text, self.queue, self.ranges, self.mosaic, self.once, *self.words)
         return self.grades is not None or any(bool(part) for part in parts)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Names of the choices among words, numbers left out, that leave something out."""
+        chosen = (("kind", self.kind), ("grader", self.grader), ("model", self.model))
+        return (*(name for name, value in chosen if value), *(("known",) if self.known is not None else ()))
 
     def depends_on(self, kinds: Set[str]) -> bool:
         """Whether a change of these kinds can put candidates into the list, out of it, or elsewhere in it."""
@@ -82,7 +98,7 @@ class Filters:
             return True
         by_grade = self.grades is not None or self.group == "grade" or self.order in ("grade", "grader", "graded_at")
         by_note = bool(self.text) or self.order == "note"
-        queued = bool(self.queue) or self.order in ("subclass", "flag", "come_back", "einstein_radius")
+        queued = bool(self.queue or self.words) or self.order in ("subclass", "flag", "come_back", "einstein_radius")
         return queued or ("grades" in kinds and by_grade) or ("notes" in kinds and by_note)
 
 

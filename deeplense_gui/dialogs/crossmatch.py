@@ -28,6 +28,7 @@ WHAT = (
     ("Grading", "grading", "How it was graded there"),
 )
 ROWS = 8
+WIDEST = 220  # of a column of the preview
 NONE = "(none)"
 
 
@@ -54,12 +55,14 @@ class CrossmatchDialog(QDialog):
         self.radius = QDoubleSpinBox(decimals=1, minimum=0.1, maximum=600, singleStep=0.5, value=3.0, suffix="″")
         self.radius.setAccessibleName("Radius")
         self.radius.setToolTip("How far apart the two positions of one object may be")
+        self.radius.setFixedWidth(90)
         form.addRow("Radius", self.radius)
         self.preview = QTableWidget(0, len(WHAT), objectName="preview")
         self.preview.setHorizontalHeaderLabels(["RA, degrees", "Dec, degrees", "Name", "Reference", "Grading"])
         self.preview.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.preview.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.preview.verticalHeader().hide()
+        self.preview.verticalHeader().setDefaultSectionSize(25)
         self.preview.horizontalHeader().setStretchLastSection(True)
         self.told = QLabel(wordWrap=True)
         self.told.setMinimumHeight(2 * self.fontMetrics().lineSpacing() + 4)
@@ -94,6 +97,8 @@ class CrossmatchDialog(QDialog):
             for column, text in enumerate(texts):
                 self.preview.setItem(row, column, QTableWidgetItem(text))
         self.preview.resizeColumnsToContents()
+        for column in range(len(WHAT)):
+            self.preview.setColumnWidth(column, min(self.preview.columnWidth(column), WIDEST))
         left_out = "" if objects is None else "".join(f" {note}." for note in objects.notes)
         told = f"The first of {self._table.rows:,} rows, as they are read.{left_out}"
         self.told.setText(f"{trouble[:1].upper()}{trouble[1:]}." if trouble else told)

@@ -88,9 +88,7 @@ def _range(one: Any) -> str:
 
 def cut_text(cut: Any) -> str:
     """What random controls tell of the cut of score, as rich text."""
-    found = (
-        f"{cut.found:,} lenses among {cut.graded:,} of {cut.above:,} candidates from score {cut.cut:g} that are graded"
-    )
+    found = f"{cut.found:,} lenses among the {cut.graded:,} graded of {cut.above:,} candidates from score {cut.cut:g}"
     if not cut.share.count:
         drawn = f"{cut.controls:,} random controls below are not graded yet" if cut.controls else "no random controls"
         return f"<b>The cut of score.</b> {found}; {drawn}, so that nobody knows how many lenses lie below."

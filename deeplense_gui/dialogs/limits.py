@@ -1,11 +1,25 @@
-"""Limits of the columns of numbers: what lies outside is left out of the list."""
+"""Limits of all columns: numbers between two limits, and words that are chosen; the rest is left out of the list."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from PySide6.QtCore import QLocale
 from PySide6.QtGui import QDoubleValidator
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplense_gui.filters import Filters
 
 COLUMNS = (
     ("Score", "score"),
@@ -20,16 +34,33 @@ COLUMNS = (
     ("x, pixels", "x"),
     ("y, pixels", "y"),
 )
+WORDS = (
+    ("Kind", "kind"),
+    ("Graded by", "grader"),
+    ("Scored by", "model"),
+    ("Mosaic", "mosaic"),
+    ("Known objects", "known"),
+)
 Range = tuple[str, float | None, float | None]
 
 
 class LimitsDialog(QDialog):
-    """Least and most of each column; ``ranges()`` says what was typed. An empty field is no limit."""
+    """Least and most of each column of numbers, and a choice for each of words.
 
-    def __init__(self, ranges: Sequence[Range], hidden: frozenset[str], parent: QWidget | None = None) -> None:
+    ``ranges()`` and ``choices()`` say what was typed and chosen. An empty field is no limit. ``choices`` has text and
+    value of what there is; columns that are ``hidden`` cannot be limited.
+    """
+
+    def __init__(
+        self,
+        filters: Filters,
+        choices: Mapping[str, Sequence[tuple[str, Any]]],
+        hidden: frozenset[str],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Limits of columns")
-        now = {name: (low, high) for name, low, high in ranges}
+        now = {name: (low, high) for name, low, high in filters.ranges}
         grid = QGridLayout()
         grid.addWidget(QLabel("at least"), 0, 1)
         grid.addWidget(QLabel("at most"), 0, 2)
@@ -47,11 +78,37 @@ class LimitsDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addLayout(grid)
+        column.addSpacing(6)
+        column.addLayout(self._make_choices(filters, choices, hidden))
+        column.addSpacing(6)
         column.addWidget(self.buttons)
 
+    def _make_choices(
+        self, filters: Filters, choices: Mapping[str, Sequence[tuple[str, Any]]], hidden: frozenset[str]
+    ) -> QFormLayout:
+        form = QFormLayout()
+        self.boxes: dict[str, QComboBox] = {}
+        for text, name in WORDS:
+            if name in hidden:
+                continue
+            box = self.boxes[name] = QComboBox(objectName=f"choice-{name}")
+            box.setAccessibleName(text)
+            box.addItem("all", getattr(Filters(), name))
+            for title, value in choices[name]:
+                box.addItem(title, value)
+            box.setCurrentIndex(max(box.findData(getattr(filters, name)), 0))
+            form.addRow(text, box)
+        return form
+
+    def choices(self) -> dict[str, Any]:
+        """The words that were chosen, by field of ``Filters``."""
+        return {name: box.currentData() for name, box in self.boxes.items()}
+
     def _field(self, value: float | None, name: str) -> QLineEdit:
-        field = QLineEdit("" if value is None else f"{value:g}")
-        field.setValidator(QDoubleValidator(field))
+        field = QLineEdit("" if value is None else repr(value))
+        validator = QDoubleValidator(field)
+        validator.setLocale(QLocale.c())  # a point, as the numbers are shown everywhere
+        field.setValidator(validator)
         field.setAccessibleName(name)
         field.setFixedWidth(110)
         return field

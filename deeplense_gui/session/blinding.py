@@ -59,6 +59,9 @@ class BlindVerbs(Core):
             group="" if filters.group == "score" else filters.group,
             min_score=None,
             text="",
+            grader="",
+            model="",
+            known=None,
             ranges=tuple(one for one in filters.ranges if one[0] not in TELLING),
         )
 

@@ -54,6 +54,18 @@ class ChoosingVerbs(Core):
         kept = {name: getattr(self.filters, name) for name in ("order", "descending", "group", "seed")}
         self.set_filters(**(asdict(Filters()) | kept))
 
+    def filter_choices(self) -> dict[str, list[tuple[str, Any]]]:
+        """What the list can be limited to beside numbers: text and value of each kind, grader, model and mosaic."""
+        project = self.project
+        models = sorted({run.model for run in project.runs()} - {"calibration"})
+        return {
+            "kind": [(kind.name, kind.name) for kind in project.scheme().subclasses],
+            "grader": [(name, name) for name in project.graders()],
+            "model": [(name, name) for name in models],
+            "mosaic": [(entry.name, entry.id) for entry in project.mosaics()],
+            "known": [("in a catalogue", True), ("in none", False)],
+        }
+
     def own_seed(self) -> int:
         """The seed of one's own shuffle: the same in every sitting, another for each grader."""
         return zlib.crc32(self.preferences.grader.encode())

@@ -127,7 +127,8 @@ class QueueBar(QWidget):
             widget.setVisible(filters.queue == "few graders")
         self.resolve.setVisible(filters.queue == "disagreements")
         self._show_mixing()
-        self.filter.setText(f"Filter ({len(filters.ranges)})" if filters.ranges else "Filter")
+        limits = len(filters.ranges) + len(filters.words) + (filters.mosaic is not None) + filters.once
+        self.filter.setText(f"Filter ({limits})" if limits else "Filter")
 
     def _on_queue(self, index: int) -> None:
         name = QUEUES[index][1]

@@ -46,7 +46,8 @@ class Query:
     it in name or note, in either case, ``mosaic`` those of one mosaic's id, ``known`` those that are in a catalogue of
     known objects or not; ``ranges`` limits columns of NUMBER_COLUMNS, inclusive. ``differ_by`` keeps those on which the
     worth of two persons' grades differs by as much or more, until they agreed on one; ``fewer_than`` those that fewer
-    persons have graded. ``once`` leaves out what is the same object as another candidate.
+    persons have graded. ``once`` leaves out what is the same object as another candidate, ``graders`` keeps those that
+    one of these persons has graded, ``models`` those that one of these models scored last.
 
     ``seen_by`` is whose eyes to look with: grade, subclass, note, flags and measures are then this person's own, and
     what the others said plays no part but in ``differ_by`` and ``fewer_than``. ``calibration`` takes calibration stamps
@@ -68,6 +69,8 @@ class Query:
     differ_by: float | None = None
     fewer_than: int | None = None
     once: bool = False
+    graders: Collection[str] | None = None
+    models: Collection[str] | None = None
     seen_by: str | None = None
     calibration: bool = False
     seed: int = 0
@@ -174,6 +177,8 @@ def _placed(query: Query) -> list[Condition]:
     if query.mosaic is not None:
         here = candidates.c.mosaic.in_(select(mosaics.c.number).where(mosaics.c.id == query.mosaic))
         conditions.append((select(candidates.c.id).where(here), True))
+    if query.models is not None:
+        conditions.append((select(candidates.c.id).where(candidates.c.model.in_(list(query.models))), True))
     if query.known is not None:
         conditions.append((select(known.c.candidate).where(known.c.candidate.is_not(None)), query.known))
     return conditions
@@ -223,6 +228,9 @@ def _teams(query: Query, scheme: Scheme) -> list[Condition]:
         last_agreed = func.max(opinions.c.agreed_at)
         still = last_agreed.is_(None) | (last_agreed < func.max(opinions.c.graded_at))
         conditions.append((graded.having(apart, still), True))
+    if query.graders is not None:
+        theirs = select(opinions.c.candidate).where(opinions.c.grader.in_(list(query.graders)), given)
+        conditions.append((theirs, True))
     if query.fewer_than is not None:
         conditions.append((graded.having(func.count(opinions.c.grade) >= query.fewer_than), False))
     return conditions

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from deeplense_gui.dialogs.calibration import CalibrationDialog
 from deeplense_gui.dialogs.duplicates import DuplicatesDialog
 from deeplense_gui.dialogs.graders import GradersDialog
+from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.resolve import ResolveDialog
 from engine.catalogue.calibration import CalibrationItem, add_stamps
 from engine.catalogue.store import Project
@@ -268,3 +269,44 @@ def test_how_many_graders_are_few_is_chosen(qtbot, divided):
     assert set(ids) <= set(session.ids().tolist())
     bar.queue.setCurrentIndex(0)
     assert not bar.wanted.isVisible()
+
+
+# any column -----------------------------------------------------------------------------------------------------------
+
+
+def test_words_are_chosen_among_what_there_is_and_saved(qtbot, divided):
+    window, _, ids = divided
+    session = window.session
+    session.project.classify(ids[0], "quad", grader="Karl")  # whose grade is the newest
+    session.project.grade(int(session.project.ids()[5]), "C", grader="Vera")
+    session.clear_filters()
+    window.actions_by_id["list.limits"].trigger()
+    asked = dialog(window, LimitsDialog)
+    asked.boxes["grader"].setCurrentIndex(asked.boxes["grader"].findText("Ada"))
+    accept(qtbot, window, asked)
+    assert sorted(session.ids().tolist()) == ids
+    assert window.panels["vetting"].queue.filter.text() == "Filter (1)"
+    session.set_filters(kind="quad")
+    assert session.ids().tolist() == ids[:1]
+    session.save_filters("Ada's quads")
+    session.clear_filters()
+    assert len(session.ids()) == 40
+    session.use_filters("Ada's quads")
+    assert session.ids().tolist() == ids[:1]
+    session.clear_filters()
+    session.set_filters(known=True)
+    assert len(session.ids()) == 0
+    session.set_filters(known=False, model=session.candidate().model, mosaic=session.mosaic.id)
+    assert len(session.ids()) == 40
+    session.set_blind(True)
+    assert session.filters.words == ()
+    window.actions_by_id["list.limits"].trigger()
+    assert not {"grader", "model", "known"} & set(dialog(window, LimitsDialog).boxes)
+
+
+def test_limits_keep_all_their_digits(qtbot, vetting):
+    session = vetting.session
+    session.set_filters(ranges=(("ra", 215.123456789, None),))
+    vetting.actions_by_id["list.limits"].trigger()
+    asked = dialog(vetting, LimitsDialog)
+    assert asked.ranges() == (("ra", 215.123456789, None),)
