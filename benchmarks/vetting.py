@@ -137,7 +137,7 @@ def show_page(window: MainWindow) -> float:
     gallery.reader._made.clear()
     start = time.process_time()
     gallery._want()
-    until(lambda: all(gallery._picture(row) is not None for row in rows))
+    until(lambda: all(gallery._picture(row) is not None for row in reversed(rows)))  # the last is made last
     QApplication.processEvents()
     return time.process_time() - start
 

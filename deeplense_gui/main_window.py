@@ -79,7 +79,7 @@ class MainWindow(Asking):
         self._listen()
         self._restore_geometry()
         self._show_state()
-        QApplication.instance().installEventFilter(self)
+        QApplication.instance().focusChanged.connect(self._watch_focus)
 
     def _make_panels(self) -> None:
         centre = QWidget()
@@ -370,6 +370,13 @@ class MainWindow(Asking):
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)
 
+    def _watch_focus(self, old: QWidget | None, new: QWidget | None) -> None:
+        """Filter the events of what has the keys: those of the whole program would pass through here hundreds a key."""
+        if old is not None:
+            old.removeEventFilter(self)
+        if new is not None:
+            new.installEventFilter(self)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button.
 
@@ -406,7 +413,7 @@ class MainWindow(Asking):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Go at once; the session ends its job and joins its thread after the window is gone."""
-        QApplication.instance().removeEventFilter(self)
+        QApplication.instance().focusChanged.disconnect(self._watch_focus)
         self.session.preferences.set("geometry", self.saveGeometry())
         self._save_layout()
         self.hide()

@@ -28,6 +28,7 @@ from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.types import Candidate, Changes, Mosaic
 
 _KEPT = 3000  # thumbnails; each takes up to 64 KiB
+_FRAME_MS = 16  # stamps that are made within a frame are painted together
 _REFRESH_MS = 250  # each panel waits otherwise, so that they do not all look anew in one frame
 _FIELD = 10.0  # arcsec; in pixels, five times as many
 GROUPS = (("No groups", ""), ("By grade", "grade"), ("By score", "score"))
@@ -41,6 +42,7 @@ class GalleryPanel(QWidget):
         self._session = session
         self._pages = CandidatePages(session)
         self._wanted: dict[object, int] = {}
+        self._made: set[int] = set()
         self.reader = StampReader(self, make=read_thumbnail, kept=_KEPT)
         self.view = GalleryView(self._caption, self._picture)
         self.filters = FilterBar(session)
@@ -54,6 +56,8 @@ class GalleryPanel(QWidget):
         self._later.timeout.connect(self._refresh)
         self._reading = QTimer(self, singleShot=True, interval=0)
         self._reading.timeout.connect(self._want)
+        self._painting = QTimer(self, singleShot=True, interval=_FRAME_MS)
+        self._painting.timeout.connect(self._paint_made)
         self._lay_out()
         self._restore()
         self._listen()
@@ -200,8 +204,16 @@ class GalleryPanel(QWidget):
 
     def _on_made(self, key: object) -> None:
         row = self._wanted.get(key)
-        if row is not None and row < len(self._pages.ids):
-            self.view.update_row(row)
+        if row is not None:
+            self._made.add(row)
+            if not self._painting.isActive():
+                self._painting.start()
+
+    def _paint_made(self) -> None:
+        rows, self._made = self._made, set()
+        for row in rows:
+            if row < len(self._pages.ids):
+                self.view.update_row(row)
 
     def showEvent(self, event: object) -> None:
         """Read only while somebody looks."""

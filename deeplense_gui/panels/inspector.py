@@ -173,6 +173,7 @@ class InspectorPanel(QWidget):
         self._use_unit(mosaic)
         self.field.set(self.field.side)
         self._show_stamp(mosaic, candidate)
+        self.grid.large.repaint()  # now: the lists and the mosaic follow
         if candidate.id not in self._residuals:
             self.session.ask_residual(candidate)
         concealed = self.session.conceals(candidate)
@@ -247,7 +248,6 @@ class InspectorPanel(QWidget):
             self.reader.want([wish])
             return
         self.grid.show_pictures([*made, *self._others(candidate)])
-        self.grid.large.repaint()  # now: the lists and the mosaic follow
         self._ahead.start()
 
     def _others(self, candidate: Candidate) -> list[Picture]:
@@ -284,6 +284,8 @@ class InspectorPanel(QWidget):
 
     def _on_residual(self, identity: int, residual: object) -> None:
         values, side = getattr(residual, "values", None), getattr(residual, "side", 0.0)
+        if identity in self._residuals:  # asked ahead, and again when it was selected
+            return
         picture = None if values is None else residual_picture(values, side, self._unit)
         self._residuals[identity] = picture
         while len(self._residuals) > _KEPT:

@@ -151,8 +151,10 @@ class VettingPanel(QWidget):
         counts = session.counts()
         total = sum(counts.values())
         left = counts.get(None, 0)
+        self.progress.setUpdatesEnabled(False)  # else each value is painted at once, and the whole window with it
         self.progress.setMaximum(max(total, 1))
         self.progress.setValue(total - left)
+        self.progress.setUpdatesEnabled(True)
         each = "   ".join(counted(name, counts[name]) for name in session.grade_names() if counts.get(name))
         self.counts.setText(f"{total - left:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
         pace = session.pace()

@@ -126,6 +126,8 @@ class StampView(QWidget):
 
     def show_picture(self, picture: Picture | None, message: str = "") -> None:
         """Show a picture, or in its absence a message."""
+        if picture is not None and picture is self.picture:
+            return
         self.picture, self.message = picture, message
         self._image = None if picture is None else to_image(picture.pixels)
         if picture is not None:
