@@ -180,7 +180,11 @@ class Asking(QMainWindow):
             self, "Match with known objects", self.session.preferences.folder, CATALOGUES
         )
         if name:
-            self.session.read_catalogue(name, self._choose_columns)
+            self.match_catalogue(name)
+
+    def match_catalogue(self, path: Path | str) -> None:
+        """Ask which columns of a catalogue hold what, and match the candidates with it."""
+        self.session.read_catalogue(path, self._choose_columns)
 
     def _choose_columns(self, table: Any) -> None:
         dialog = CrossmatchDialog(table, self)

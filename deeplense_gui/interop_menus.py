@@ -16,7 +16,10 @@ from deeplense_gui.session.exchange import IMAGE, POINT, TABLE
 
 
 class InteropMenus(QObject):
-    """Leads the mosaic to where others point, and fills "Send to", "Picture of", "Open in the browser" and "Copy link" when the menu opens."""
+    """Fills "Send to", "Picture of", "Open in the browser" and "Copy link" when the menu opens.
+
+    It leads to the window what other programs send: the mosaic goes where they point, their tables are matched.
+    """
 
     def __init__(self, window: QMainWindow, menu: QMenu) -> None:
         super().__init__(window)
@@ -35,6 +38,7 @@ class InteropMenus(QObject):
         window.statusBar().addPermanentWidget(self.badge)
         window.session.samp.changed.connect(self._show_badge)
         window.session.samp.pointed.connect(window.panels["mosaic"].point_at)
+        window.session.samp.catalogue.connect(window.match_catalogue)
         self._show_badge()
 
     def fill(self) -> None:

@@ -43,7 +43,7 @@ class HearingVerbs(ExchangeVerbs):
         if self.project is None:
             self.say("A table is matched with the candidates of a project: open one first.", "warning")
         else:
-            self.crossmatch(path)
+            self.samp.catalogue.emit(path)
 
     def _receive(self, message: Any, name: str, suffix: str, take: Callable[[Path], Any]) -> None:
         """Fetch a file that another program named, in the worker."""

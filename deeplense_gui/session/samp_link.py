@@ -20,7 +20,8 @@ LAST_SECONDS = 3.0  # that closing waits for the hub
 
 class SampLink(QObject):
     """``changed`` when connected, parted, or other programs came or went; ``heard(Message)``; ``lost(text)``; and
-    ``pointed(x, y)`` when another program points at a pixel of the shown mosaic.
+    ``pointed(x, y)`` when another program points at a pixel of the shown mosaic, ``catalogue(path)`` when a table that
+    one sent is to be matched.
 
     ``sent`` holds the candidate ids of each table that was sent, by its id at the hub, the newest last.
     """
@@ -29,6 +30,7 @@ class SampLink(QObject):
     heard = Signal(object)
     lost = Signal(str)
     pointed = Signal(float, float)
+    catalogue = Signal(object)
     _told = Signal(object, str, object)
 
     def __init__(self, parent: QObject | None = None) -> None:

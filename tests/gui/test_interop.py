@@ -12,12 +12,13 @@ from astropy.io import fits
 from astropy.table import Table
 from PySide6.QtCore import Qt
 
+from deeplense_gui.dialogs.crossmatch import CrossmatchDialog
 from deeplense_gui.interop_menus import InteropMenus
 from deeplense_gui.main_window import MainWindow
 from deeplense_gui.session import Session
 from engine.exchange.samp import HIGHLIGHT, IMAGE, POINT, SELECT, TABLE
 from tests.ds9_parts import fake_ds9, told
-from tests.gui.parts import messages, open_and_scan, press, write_sky
+from tests.gui.parts import dialog, messages, open_and_scan, press, write_sky
 from tests.samp_parts import VIEWER, own_hub, program, running_hub
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -203,8 +204,8 @@ def test_a_position_that_comes_in_moves_the_mosaic_and_selects_what_is_there(qtb
     assert session.selection == wanted.id
 
 
-def test_images_and_tables_come_in_after_asking(qtbot, linked, topcat, tmp_path):
-    session, said = linked, messages(linked)
+def test_images_and_tables_come_in_after_asking(qtbot, connected, topcat, tmp_path):
+    session, said = connected.session, messages(connected.session)
     other = tmp_path / "other sky.fits"
     fits.writeto(other, np.ones((30, 40), np.float32))
     topcat.tell(IMAGE, url=other.as_uri(), name="other")
@@ -220,6 +221,8 @@ def test_images_and_tables_come_in_after_asking(qtbot, linked, topcat, tmp_path)
     qtbot.waitUntil(lambda: any("sends the table Lenses of Doe" in text for text, *_ in said), timeout=15_000)
     assert session.matches(row) == []
     next(ways for text, _, ways in said if "sends the table" in text)[0].run()
+    qtbot.waitUntil(lambda: any(one.isVisible() for one in connected.findChildren(CrossmatchDialog)), timeout=20_000)
+    dialog(connected, CrossmatchDialog).accept()
     qtbot.waitUntil(lambda: bool(session.matches(row)), timeout=20_000)
     assert session.matches(row)[0].name == "SL-9"
 
