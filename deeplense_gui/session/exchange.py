@@ -86,7 +86,7 @@ class ExchangeVerbs(Core):
         if project is None or self.blind:
             return None
         ids = self.ids() if filtered else self.listing.query(Filters())
-        name, table = Path(project.path).stem, f"deeplense-{uuid.uuid4().hex[:12]}"
+        name, table = project.name, f"deeplense-{uuid.uuid4().hex[:12]}"
 
         def files(folder: Path) -> Iterator[Step]:
             from engine.exchange.files import write_table

@@ -35,15 +35,15 @@ def send(
 
     chosen = {grade.strip() for grade in grades.split(",")} if grades else None
     with Project.open(project, read_only=True) as opened:
-        rows = opened.rows(opened.ids(grades=chosen, min_score=min_score))
+        name, rows = opened.name, opened.rows(opened.ids(grades=chosen, min_score=min_score))
     if not rows:
-        raise DataError(f"{project} has no such candidates: nothing was sent")
+        raise DataError(f"{name} has no such candidates: nothing was sent")
     connection = Connection(on_message=_ignore, on_clients=_ignore, on_lost=_ignore)
     with tempfile.TemporaryDirectory(prefix="deeplense-sent-") as folder:
         try:
             if not connection.open():
                 raise ExchangeError("No SAMP hub runs: start TOPCAT or Aladin first, which bring one")
-            table = write_catalogue(rows, Path(folder) / f"{project.stem}.vot")
+            table = write_catalogue(rows, Path(folder) / f"{name}.vot")
             delivery = follow(_delivering(connection, table, to), "Sending", quiet)
         finally:
             connection.close()
