@@ -64,6 +64,15 @@ class Preferences:
         """Put a project, a file or the address of a server, at the head of the recent files."""
         self._remember([place if is_address(place) else str(Path(place).absolute())])
 
+    def located(self, mosaic_id: str) -> list[str]:
+        """Where the files of a mosaic were found on this machine, when they were not where the project says."""
+        stored = self.get(f"located/{mosaic_id}") or []
+        return [stored] if isinstance(stored, str) else list(stored)
+
+    def remember_located(self, mosaic_id: str, paths: Sequence[str]) -> None:
+        """Remember where the files of a mosaic are on this machine: those of a team lie elsewhere on each."""
+        self.set(f"located/{mosaic_id}", [str(Path(path).absolute()) for path in paths])
+
     def _remember(self, paths: list[str]) -> None:
         entry = "\n".join(paths)
         others = ["\n".join(old) for old in self.recent() if "\n".join(old) != entry]

@@ -77,8 +77,7 @@ class ChoosingVerbs(Core):
     def save_filters(self, name: str) -> None:
         """Save filter and order by a name, with the project."""
         if not self.read_only and name.strip():
-            saved = self.project.setting("saved_filters") or {}
-            self.keep("saved_filters", saved | {name.strip(): self.filters.stored()})
+            self.keep_among("saved_filters", {name.strip(): self.filters.stored()})
 
     def use_filters(self, name: str) -> None:
         """Take up filter and order that were saved by a name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,10 @@ class Core(QObject):
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
     new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)``
     for the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
-    Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``; ``blinded(bool)``;
-    ``scheme_changed`` when grades and kinds are others; ``scanning(bool)``; ``message(text, level, choices)`` with
-    level "info", "warning" or "error" and a tuple of ``Choice``, and ``settled(text)`` once that is no more so;
-    ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    Saliency)``; ``residual_made(id, Residual | None)``; ``overlays_toggled(bool)``;
+    ``blinded(bool)``; ``scheme_changed`` when grades and kinds are others; ``scanning(bool)``; ``message(text, level,
+    choices)`` with level "info", "warning" or "error" and a tuple of ``Choice``, and ``settled(text)`` once that is no
+    more so; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
     ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file,
     ``address_wanted(place)`` when they want to type the password of a server.
     """
@@ -151,10 +151,17 @@ class Core(QObject):
 
     def keep(self, key: str, value: Any) -> bool:
         """Keep a value with the project; an error is said, and is no reason to stop what one is doing."""
+        return self._keep(lambda: self.project.set_setting(key, value))
+
+    def keep_among(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Keep values with the project beside others of the same key, which others may add to at the same moment."""
+        return self._keep(lambda: self.project.add_to_setting(key, values))
+
+    def _keep(self, write: Callable[[], None]) -> bool:
         if self.read_only:
             return False
         try:
-            self.project.set_setting(key, value)
+            write()
         except EngineError as error:
             self._complain(error)
             return False

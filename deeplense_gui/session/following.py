@@ -10,7 +10,10 @@ from deeplense_gui.session.schemes import SchemeVerbs
 from engine.errors import ConnectionLostError, EngineError
 from engine.types import Changes
 
-AGAIN = "It is tried again every few seconds, and grades can be given once it answers."
+AWAY = (
+    "{name}: its server does not answer. What was shown as given is safe; nothing can be given until it answers. It is "
+    "tried again every few seconds: check the network if that lasts."
+)
 
 
 class FollowVerbs(SchemeVerbs):
@@ -62,5 +65,5 @@ class FollowVerbs(SchemeVerbs):
         if not (isinstance(error, ConnectionLostError) and self._following.isActive()):
             self.say(str(error), "error")
         elif not self._away:
-            self._away = f"{error}. {AGAIN}"
+            self._away = AWAY.format(name=self.project.name)
             self.say(self._away, "error")

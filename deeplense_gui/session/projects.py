@@ -131,7 +131,7 @@ class ProjectVerbs(FollowVerbs):
         for entry in self.project.mosaics():
             if entry.id in self.mosaics:
                 continue
-            missing = [path for path in entry.paths if not Path(path).exists()]
+            paths, missing = self._here(entry)
             if missing:
                 self.say(
                     f"{missing[0]} is no longer there. The grades and scores are, its pixels are not.",
@@ -139,7 +139,16 @@ class ProjectVerbs(FollowVerbs):
                     (Choice("Locate…", partial(self.locate.emit, entry.id, str(missing[0]))),),
                 )
             else:
-                self._reopen(entry.paths, entry.id, options.get(entry.id, {}))
+                self._reopen(paths, entry.id, options.get(entry.id, {}))
+
+    def _here(self, entry: Any) -> tuple[Sequence[Path], list[Path]]:
+        """The files of a mosaic where the project says they are, or where they were found on this machine before.
+
+        With them those that are missing.
+        """
+        missing = [path for path in entry.paths if not path.exists()]
+        found = [Path(path) for path in self.preferences.located(entry.id)] if missing else []
+        return (found, []) if found and all(path.exists() for path in found) else (entry.paths, missing)
 
     def _reopen(self, paths: Sequence[Path | str], known_as: str, options: Mapping[str, Any]) -> None:
         """Open what the project knows, as it was opened before: a mosaic, or stamps."""
@@ -148,11 +157,11 @@ class ProjectVerbs(FollowVerbs):
 
     def _remember_options(self, mosaic: Mosaic) -> None:
         """Keep how a mosaic was opened with the project."""
-        options = self.project.setting("open_options") or {}
-        self.keep("open_options", options | {mosaic.id: self._options[mosaic.id]})
+        self.keep_among("open_options", {mosaic.id: self._options[mosaic.id]})
 
     def relocate(self, mosaic_id: str, paths: Sequence[Path | str]) -> None:
-        """Open a mosaic that was moved from where it is now, as the one the project knows."""
+        """Open a mosaic that was moved from where it is now, as the one the project knows, and remember where."""
+        self.preferences.remember_located(mosaic_id, [str(path) for path in paths])
         options = {} if self.project is None else (self.project.setting("open_options") or {}).get(mosaic_id, {})
         self._reopen(paths, mosaic_id, options)
 
@@ -164,11 +173,11 @@ class ProjectVerbs(FollowVerbs):
         options = self.project.setting("open_options") or {}
         for entry in self.project.mosaics():
             if entry.id == candidate.mosaic:
-                missing = [str(path) for path in entry.paths if not Path(path).exists()]
+                paths, missing = self._here(entry)
                 if missing:
-                    self.locate.emit(entry.id, missing[0])
+                    self.locate.emit(entry.id, str(missing[0]))
                 else:
-                    self._reopen(entry.paths, entry.id, options.get(entry.id, {}))
+                    self._reopen(paths, entry.id, options.get(entry.id, {}))
 
     def _remember_place(self) -> None:
         """Write selection and filters to the project, so that reopening goes on here."""

@@ -174,6 +174,11 @@ class Project(Vetting):
         with self.writing(durable=False) as connection:
             settings.write(connection, key, value)
 
+    def add_to_setting(self, key: str, values: Mapping[str, Any]) -> None:
+        """Keep values beside those that a setting holds already, whoever else adds to it at the same moment."""
+        with self.writing(durable=False) as connection:
+            settings.write(connection, key, {**(settings.read(connection, key) or {}), **values})
+
 
 def _stem(mosaic: Mosaic) -> str:
     """The first file's name without its endings, .fits.gz and the like."""

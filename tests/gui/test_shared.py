@@ -94,6 +94,23 @@ def test_the_others_scan_comes_in_too(qtbot, vera, karl, tmp_path):
     qtbot.waitUntil(lambda: len(karl.ids()) == before + 40, timeout=8_000)
 
 
+def test_each_machine_remembers_where_its_own_mosaic_lies(qtbot, vera, karl, sky, tmp_path):
+    mosaic, moved = vera.session.mosaic.id, tmp_path / "elsewhere.fits"
+    sky.rename(moved)
+    qtbot.waitUntil(lambda: mosaic in karl.mosaics, timeout=8_000)
+    karl.mosaics.clear()
+    seen = messages(karl)
+    karl._reopen_mosaics()
+    assert "no longer there" in seen[0][0]
+    karl.relocate(mosaic, [moved])
+    qtbot.waitUntil(lambda: mosaic in karl.mosaics, timeout=8_000)
+    karl.mosaics.clear()
+    karl._reopen_mosaics()
+    qtbot.waitUntil(lambda: mosaic in karl.mosaics, timeout=8_000)
+    assert karl.mosaics[mosaic].paths == (moved,)
+    assert len([text for text, *_ in seen if "no longer there" in text]) == 1
+
+
 def test_a_server_that_goes_away_is_said_once_and_found_again(qtbot, vera, server, request):
     session, seen = vera.session, messages(vera.session)
     first = session.selection
