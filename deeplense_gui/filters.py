@@ -106,9 +106,9 @@ class CandidateList:
     """The candidates of a project as the list shows them; without a project there are none.
 
     ``seen_by`` is whose grades and notes alone are seen, with calibration stamps mixed in, None for everybody's;
-    ``queue`` makes the query of a queue from its name and the number of graders wanted; ``lost`` is told when the server
-    of a shared project does not answer, and what was read before is shown on. In blind mode ``among`` gives the ids,
-    sorted, of the members of the blind queue, None for all, and ``tally`` counts their grades.
+    ``queue`` makes the query of a queue from its name and the number of graders wanted; ``lost`` is told when the
+    server of a shared project does not answer, and what was read before is shown on. In blind mode ``among`` gives the
+    ids, sorted, of the members of the blind queue, None for all, and ``tally`` counts their grades.
     """
 
     def __init__(

@@ -113,9 +113,10 @@ class ResolveDialog(QDialog):
         concealed = session.conceals(candidate)
         said = [] if candidate is None else session.opinions(candidate)
         said = [one for one in said if one.grade or one.note or one.subclass or one.einstein_radius or one.agreed]
-        self.title.setText(
-            "Nothing selected" if candidate is None else f"Candidate {candidate.id}" if concealed else candidate.name
-        )
+        title = "Nothing selected"
+        if candidate is not None:
+            title = session.blind_name(candidate) if concealed else candidate.name
+        self.title.setText(title)
         self.table.setRowCount(len(said))
         for line, one in enumerate(said):
             radius = "" if one.einstein_radius is None else f"{one.einstein_radius:.2f}″"

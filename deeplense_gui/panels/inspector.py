@@ -186,7 +186,7 @@ class InspectorPanel(QWidget):
         """What is known, unless it could sway the grade."""
         session = self.session
         if session.conceals(candidate):
-            self.facts.conceal(f"Candidate {candidate.id}")
+            self.facts.conceal(session.blind_name(candidate))
             self.facts.show_known([])
             return
         self.facts.show_known(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deeplense_gui.filters import Filters
+from deeplense_gui.filters import Filters, row_of
 from deeplense_gui.session.core import Core
 from engine.types import Candidate
 
@@ -68,6 +68,11 @@ class BlindVerbs(Core):
     def conceals(self, candidate: Candidate | None) -> bool:
         """Whether what could sway the grade of a candidate is hidden now."""
         return self.blind and candidate is not None and candidate.grade is None
+
+    def blind_name(self, candidate: Candidate) -> str:
+        """What a concealed candidate is called: its place in the list. Its id would tell what was put in later."""
+        place = row_of(self.listing.ids(), candidate.id)
+        return "Candidate" if place is None else f"Candidate {place + 1:,} of the list"
 
     def _reveal(self, candidate: Candidate | None) -> None:
         """Journal that a grader sees what was hidden, now that the grade is given; once in a sitting."""

@@ -18,6 +18,7 @@ class MixingVerbs(GradingVerbs, BlindVerbs):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._queue: Any = None  # as it was counted last
         self.listing.among = self._members
         self.listing.tally = self._tally
         self.scanning.connect(self._on_scanning)
@@ -56,14 +57,15 @@ class MixingVerbs(GradingVerbs, BlindVerbs):
         """How often random controls and calibration stamps come in the blind queue, "" where there are none."""
         if not self.blind:
             return ""
-        queue, mixing = self.blind_queue(), self.mixing()
+        self.listing.members()  # counts them, if that has not been done
+        queue, mixing = self._queue, self.mixing()
         parts = [
             f"1 in {len(queue.ids) / count:.0f} {what}"
-            for count, what in ((queue.controls, "drawn at random"), (queue.stamps, "a calibration stamp"))
+            for count, what in ((queue.controls, "at random"), (queue.stamps, "calibration"))
             if count
         ]
-        told = ["told what a stamp was"] if mixing.feedback and queue.stamps else []
-        cut = [f"score from {mixing.cut:g}"] if mixing.cut is not None else []
+        told = ["feedback on"] if mixing.feedback and queue.stamps else []
+        cut = [f"score ≥ {mixing.cut:g}"] if mixing.cut is not None else []
         return " · ".join([*cut, *parts, *told])
 
     def cut_report(self) -> Any | None:
@@ -102,7 +104,8 @@ class MixingVerbs(GradingVerbs, BlindVerbs):
     def _members(self) -> NDArray[np.int64] | None:
         """Ids, sorted, of the blind queue; None where it has all candidates and stamps."""
         mixing = self.mixing()
-        return None if mixing is None or (mixing.cut is None and mixing.stamps is None) else self.blind_queue().ids
+        self._queue = self.blind_queue(mixing)
+        return None if mixing.cut is None and mixing.stamps is None else self._queue.ids
 
     def _tally(self, members: NDArray[np.int64]) -> dict[str | None, int]:
         from engine.catalogue.blind_queue import counts

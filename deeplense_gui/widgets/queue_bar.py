@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QSpinBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplense_gui import style
 from deeplense_gui.session import TELLING, Session
+from deeplense_gui.widgets.readout import Elided
 
 QUEUES = (
     ("All candidates", "", "Every candidate that passes the filter"),
@@ -86,21 +97,22 @@ class QueueBar(QWidget):
         self.wanted.setSuffix(" graders")
         self.wanted.setAccessibleName("Fewer graders than")
         self.wanted.valueChanged.connect(lambda value: self._session.set_filters(wanted=value))
-        self.resolve = QToolButton(text="Resolve…", objectName="resolve")
+        self.resolve = QPushButton("Resolve…", objectName="resolve", autoDefault=False)
         self.resolve.setToolTip("All grades side by side, and what the team agrees on")
         self.resolve.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.resolve.clicked.connect(lambda: self.asked.emit("grade.resolve"))
-        self.mixed = QLabel(objectName="mixed")
+        self.mixed = Elided()
         self.mixed.setProperty("role", "muted")
-        self.mixed.setToolTip("What is in the blind queue (Grade > Calibration and controls)")
-        for widget in (self.fewer, self.wanted, self.resolve, self.mixed):
+        for widget in (self.fewer, self.wanted, self.resolve):
             row.addWidget(widget)
-        row.addStretch(1)
+        row.addWidget(self.mixed, 1)
+        row.addStretch(0)
         return row
 
     def _show_mixing(self) -> None:
         text = self._session.mixing_text()
         self.mixed.setText(text)
+        self.mixed.setToolTip(f"In the blind queue: {text} (Grade > Calibration and controls)")
         self.mixed.setVisible(bool(text))
 
     def _combo(self, name: str, tip: str, object_name: str) -> QComboBox:

@@ -62,8 +62,13 @@ def test_shares_of_the_blind_queue_are_chosen_shown_and_kept(qtbot, mixed):
     assert (queue.controls, queue.stamps) == (-(-2 * queue.above // 7), -(-queue.above // 7))
     assert sorted(session.ids().tolist()) == queue.ids.tolist()
     assert session.counts() == {None: len(queue.ids)}
-    assert f"score from {cut:g} · 1 in 5 drawn at random · 1 in 10 a calibration stamp" in bar.mixed.text()
+    assert f"score ≥ {cut:g} · 1 in 5 at random · 1 in 10 calibration" in bar.mixed.text()
     assert bar.mixed.isVisible()
+    assert mixed.width() == 1280
+    stamp = next(row.id for row in session.rows(session.ids()) if row.kind)
+    session.select(stamp)
+    place = session.ids().tolist().index(stamp) + 1
+    assert mixed.panels["inspector"].facts.name.text() == f"Candidate {place} of the list"
     drawn = {event.candidate for event in session.project.journal() if event.kind == "control"}
     below = {row.id for row in session.rows(queue.ids) if row.score < cut and not row.kind}
     assert below <= drawn
