@@ -23,6 +23,7 @@ from engine.device import autocast, pick_device
 from engine.errors import ModelError
 from engine.models.backbone import unknown_architecture
 from engine.models.card import load_card
+from engine.models.folding import folded
 from engine.models.library import model_folder
 from engine.models.local_sky import CELL, prepare_region
 from engine.models.predict import fill
@@ -262,4 +263,6 @@ def load_detector(model: str | Path, *, device: str | None = None) -> HeatmapDet
         raise ModelError(f"the model {card.name} is for {card.task}, not for {TASK}: choose a heatmap model")
     network = build_heatmap(card.architecture, in_channels=len(card.channels), stride=card.stride)
     fill(network, card, folder)
-    return HeatmapDetector(card, network, pick_device(device))
+    side = 4 * network.multiple
+    example = torch.randn(1, len(card.channels), side, side, generator=torch.Generator().manual_seed(0))
+    return HeatmapDetector(card, folded(network, example), pick_device(device))
