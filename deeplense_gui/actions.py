@@ -231,6 +231,10 @@ ACTIONS: tuple[Action, ...] = (
         "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_explain,
     ),
     Action(
+        "stamp.lens", "Fit a lens model", ("Shift+M",), lambda window: window.fit_lens(),
+        "Fit a lens to the candidate: Einstein radius, model, what is left over", "Stamp", "", _can_explain,
+    ),
+    Action(
         "stamp.next_view", "Next view", ("V",), lambda window: window.panels["inspector"].next_view(),
         "Show the next of the views large: colours, stretches, bands, residual", "Stamp", "", _can_look_closer,
         separator=True,

@@ -314,11 +314,11 @@ class MainWindow(Asking):
         self.docks["vetting"].raise_()
         self.panels["vetting"].focus_note()
 
-    def look_up(self) -> None:
-        """Look the selected candidate up on the network, and show what comes."""
-        if self.session.look_up() is not None:
-            self.docks["online"].show()
-            self.docks["online"].raise_()
+    def fit_lens(self) -> None:
+        """Fit a lens to the selected candidate, and show what comes of it."""
+        self.docks["lens"].show()
+        self.docks["lens"].raise_()
+        self.panels["lens"].ask()
 
     def swap_list(self) -> None:
         """Show the gallery in the place of the table, or the table in that of the gallery."""

@@ -219,6 +219,25 @@ def find_shared(address: str) -> Iterator[Step]:
         yield Step(1, 1, (error,))
 
 
+def fit_lens(
+    mosaic: Mosaic, candidate: Candidate, band: int, side: float | None, seeing: float | None
+) -> Iterator[Step]:
+    """Fit a lens to a candidate; the item is a LensFit, or the error that says why there is none."""
+    yield Step(0, 0, note=candidate.name)
+    from engine.interpret.lens_model.stamps import fit_lenses, fit_request
+
+    radius = candidate.einstein_radius
+    try:
+        request = fit_request(
+            mosaic, candidate.x, candidate.y, band=band, side=side, seeing=seeing, einstein_radius=radius
+        )
+    except EngineError as error:
+        yield Step(1, 1, (error,))
+        return
+    for step in fit_lenses([request]):
+        yield replace(step, items=tuple(found for _, found in step.items))
+
+
 def kept(project: Any, run: int, steps: Iterator[Step]) -> Iterator[Step]:
     """Write what a scan finds to the project as it comes; the items are the Changes."""
     for step in steps:

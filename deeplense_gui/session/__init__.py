@@ -13,6 +13,7 @@ from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
 from deeplense_gui.session.deciding import DecidingVerbs
 from deeplense_gui.session.exporting import ExportVerbs
 from deeplense_gui.session.hearing import HearingVerbs
+from deeplense_gui.session.lens import LensVerbs
 from deeplense_gui.session.looking import LookingVerbs
 from deeplense_gui.session.mixing import MixingVerbs
 from deeplense_gui.session.mosaics import MosaicVerbs
@@ -36,6 +37,7 @@ class Session(
     DecidingVerbs,
     MixingVerbs,
     LookingVerbs,
+    LensVerbs,
     ViewVerbs,
     ExportVerbs,
     HearingVerbs,

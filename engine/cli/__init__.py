@@ -14,6 +14,7 @@ from engine.cli import (  # noqa: F401
     judging,
     labelled,
     learning,
+    lenses,
     patches,
     sending,
     sky,

@@ -59,7 +59,10 @@ def measure_point_spread(image: FloatArray, sources: NDArray[np.void]) -> PointS
     stars = _stars(round_ones)
     if len(stars) < FEWEST_STARS:
         fwhm = 2 * float(np.percentile(round_ones["radius"], 10))
-        return gaussian_point_spread(fwhm, f"Only {len(stars)} stars: the PSF is a Gaussian of {fwhm:.2f} pixels FWHM")
+        return gaussian_point_spread(
+            fwhm,
+            f"Only {len(stars)} star{'s' if len(stars) > 1 else ''}: the PSF is a Gaussian of {fwhm:.2f} pixels FWHM",
+        )
     half = int(np.clip(np.ceil(8 * np.median(stars["radius"])), 6, 32))
     size = OVERSAMPLING * (2 * half + 1)
     stamps = cut_array(

@@ -22,6 +22,7 @@ WIDEST = 160  # pixels a side that are fitted
 _USUAL = 12.0  # arcsec
 _AROUND = 1024  # pixels a side in which stars are looked for
 _ASSUMED = 2.5  # pixels: the FWHM of a well-sampled image
+_WIDE = 5.0  # pixels: what is wider than this, where no star is near, is no star either
 _WAIT = 0.15  # seconds between steps
 
 
@@ -78,9 +79,14 @@ def _point_spread(mosaic: Mosaic, x: float, y: float, band: int, scale: float) -
         light, image, sigma = sigma_image(mosaic.read(y0, y1, x0, x1, bands=(band,))[0])
         if not sigma > 0:
             raise DataError("no data")
-        found = measure_point_spread(light, find_sources(image, threshold=3.0, light=light))
+        sources = find_sources(image, threshold=3.0, light=light)
+        # Whatever else is round and bright there, the candidate is no star.
+        others = np.hypot(sources["x"] + x0 - x, sources["y"] + y0 - y) > max(3.0 / scale, 10)
+        found = measure_point_spread(light, sources[others])
+        if not found.stars and found.fwhm > _WIDE:
+            raise DataError("the smallest sources are galaxies")
     except DataError:
-        return None, _ASSUMED * scale, f'No star is near: the PSF is taken for a Gaussian of {_ASSUMED * scale:.2f}"'
+        return None, _ASSUMED * scale, f"No star is near: the PSF is taken for a Gaussian of {_ASSUMED * scale:.2f}″"
     side = len(found.kernel) // OVERSAMPLING
     kernel = found.kernel.reshape(side, OVERSAMPLING, side, OVERSAMPLING).sum((1, 3)).astype(np.float32)
     return kernel, found.fwhm * scale, found.note
