@@ -28,12 +28,14 @@ BROKEN = (500, "text/plain", b"internal error")
 class Server:
     """Answers by path: ``replies`` holds what to send, or a function of the query's parameters that makes it.
 
-    What is not there hangs until the server ends. ``asked`` has (path, parameters) of each request.
+    What is not there hangs until the server ends. ``asked`` has (path, parameters) of each request, ``agents`` who
+    said to ask.
     """
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply | Callable[[dict[str, str]], Reply]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.agents: list[str] = []
         self._ended = threading.Event()
         server = self
 
@@ -42,6 +44,7 @@ class Server:
                 path = urlsplit(self.path).path
                 parameters = {name: values[0] for name, values in parse_qs(text).items()}
                 server.asked.append((path, parameters))
+                server.agents.append(self.headers["User-Agent"])
                 reply = server.replies.get(path)
                 if reply is None:
                     server._ended.wait(30)

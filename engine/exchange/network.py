@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import requests
@@ -26,7 +27,7 @@ class _Limited(HTTPAdapter):
 def session() -> requests.Session:
     """A session whose requests end, and that says who asks."""
     made = requests.Session()
-    made.headers["User-Agent"] = "DeepLense-GUI (astronomy; asked by a person)"
+    made.headers["User-Agent"] = f"DeepLense-GUI/{version('deeplense-gui')}"
     for scheme in ("http://", "https://"):
         made.mount(scheme, _Limited())
     return made

@@ -60,6 +60,7 @@ def test_the_questions_are_cones_around_the_position(server):
     asked = dict(server.asked)
     assert "CIRCLE('ICRS', 215.5000000, 52.7000000, 0.00200000)" in asked["/SIMBAD/sync"]["QUERY"]
     assert "FROM objdir" in asked["/NED/sync"]["QUERY"]
+    assert all(agent.startswith("DeepLense-GUI/") for agent in server.agents)
     assert asked["/VizieR"]["-kw.Astronomy"] == "Gravitational_lensing"
     assert (asked["/VizieR"]["-c"], asked["/VizieR"]["-c.rs"]) == ("215.5000000 +52.7000000", "7.2")
 
