@@ -172,7 +172,7 @@ class CandidateList:
     def _parts(self) -> list[tuple[str, Ids]]:
         """The list in its groups."""
         filters, everything = self.filters, self._query(self.filters)
-        if filters.group == "grade":
+        if filters.group == "grade" and self.project is not None:
             ranks = {level.name: rank for rank, level in enumerate(self.project.scheme().grades)}
             grades = sorted(self.counts(), key=lambda grade: (grade is None, ranks.get(grade, len(ranks)), grade or ""))
             wanted = [grade for grade in grades if filters.grades is None or grade in filters.grades]

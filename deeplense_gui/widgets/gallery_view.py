@@ -200,7 +200,9 @@ class GalleryView(QAbstractScrollArea):
             if identity in self._marked and len(self._marked) > 1:
                 shade = QColor(colours.accent)
                 shade.setAlpha(46)
-                painter.fillRect(cell, shade)
+                painter.fillRect(
+                    cell.adjusted(0, self._drawn, 0, 0), shade
+                )  # the colours of the stamp stay as they are
 
     def _draw_caption(self, painter: QPainter, strip: QRect, caption: Caption) -> None:
         colours = style.theme()

@@ -33,7 +33,7 @@ class MidtoneControl(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal, objectName="midtone")
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 12)
-        self.slider.setFixedWidth(84)
+        self.slider.setFixedWidth(60)
         self.slider.setAccessibleName("Midtone")
         self.automatic = QToolButton(text="Auto", checkable=True, checked=True, objectName="midtone-auto")
         self.automatic.setToolTip("Choose the midtone so that the sky is at a quarter of white, for each mosaic anew")

@@ -76,7 +76,7 @@ class StretchBar(QFrame):
         self.midtone = MidtoneControl()
         self.colour_map = self._combo("Colour map", COLOUR_MAPS, "Colours of a single band")
         self.colour_map.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.colour_map.setMinimumContentsLength(7)
+        self.colour_map.setMinimumContentsLength(5)
         self._labels: list[QLabel] = []
         self._lay_out()
         self._restore()

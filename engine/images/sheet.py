@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import ImageError
-from engine.images.pictures import is_picture, picture_shape, read_picture
+from engine.images.pictures import COLOURS, GREY, is_picture, picture_shape, read_picture
 from engine.images.stamps import find_stamps, open_stamp_file
 from engine.types import Detection, FloatArray, Mosaic, Plane, Step
 
@@ -144,7 +144,8 @@ class _SheetPlane:
                 here = slice(*np.searchsorted(rows, (stamp.y0, stamp.y0 + ny)))
                 there = slice(*np.searchsorted(columns, (stamp.x0, stamp.x0 + nx)))
                 if here.start < here.stop and there.start < there.stop:
-                    pixels = self.store.pixels(down * self.columns + across)[self.band]
+                    bands = self.store.pixels(down * self.columns + across)
+                    pixels = bands[self.band if len(bands) > 1 else 0]  # grey among colours: alike in all of them
                     out[here, there] = pixels[np.ix_(rows[here] - stamp.y0, columns[there] - stamp.x0)]
         return out
 
@@ -187,7 +188,8 @@ def open_sheet(
     Parameters
     ----------
     paths : one folder, or image files: FITS, HDF5, .npy, PNG or JPEG. A cube of few planes is a stamp of several bands,
-        one of many is a stamp a plane; a picture has the bands red, green and blue, or grey.
+        one of many is a stamp a plane; a picture has the bands red, green and blue, or grey. Stamps that have not as
+        many bands as most are left out, and named, but grey pictures are shown among coloured ones.
     pixel_scale : arcsec per pixel, where the files do not say
     layout : of an earlier `Sheet`, to put each stamp where it was
 
@@ -212,14 +214,26 @@ def open_sheet(
             problems.append(str(error))
     if not found:
         raise ImageError(problems[0] if problems else "There is no stamp here: choose a folder with images")
-    bands = found[0][5]
+    bands = _common_bands({name: other for name, *_, other in found}, layout["names"] if layout else ())
+    fits = {name: len(other) == len(bands) or (other == GREY and bands == COLOURS) for name, *_, other in found}
     for name, *_, other in found:
-        if len(other) != len(bands):
-            problems.append(f"{name} has {len(other)} bands, the others have {len(bands)}: it is left out")
-    sheet = _lay_out([one[:5] for one in found if len(one[5]) == len(bands)], bands, layout, pixel_scale)
+        if not fits[name]:
+            problems.append(f"{name} has {_counted(other)}, most of the others {_counted(bands)}: it is left out")
+    sheet = _lay_out([one[:5] for one in found if fits[one[0]]], bands, layout, pixel_scale)
     identity = hashlib.sha256("\n".join(["stamps", *(str(Path(path).resolve()) for path in paths)]).encode())
     mosaic = replace(sheet.mosaic, id=identity.hexdigest()[:16], paths=tuple(Path(path) for path in paths))
     yield Step(len(files), len(files), (replace(sheet, mosaic=mosaic, problems=tuple(problems)),))
+
+
+def _common_bands(bands: Mapping[str, tuple[str, ...]], known: Sequence[str]) -> tuple[str, ...]:
+    """The bands of most stamps, of the richest of them where as many have others; those ``known`` before decide."""
+    counts = Counter(len(bands[name]) for name in known if name in bands) or Counter(map(len, bands.values()))
+    number = max(counts, key=lambda one: (counts[one], one))
+    return next(one for one in bands.values() if len(one) == number)
+
+
+def _counted(bands: tuple[str, ...]) -> str:
+    return "1 band" if len(bands) == 1 else f"{len(bands)} bands"
 
 
 def _open(

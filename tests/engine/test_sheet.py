@@ -142,3 +142,29 @@ def test_grey_palette_and_deep_pictures(tmp_path):
     assert bands == [GREY, GREY, COLOURS]
     assert read_picture(tmp_path / "deep.png").max() == 40_000
     assert read_picture(tmp_path / "palette.png").max() == pytest.approx(90, abs=2)
+
+
+def test_grey_pictures_are_shown_among_coloured_ones(tmp_path):
+    colours = np.zeros((12, 12, 3), np.uint8) + np.array([200, 100, 50], np.uint8)
+    for name in ("a", "c"):
+        Image.fromarray(colours).save(tmp_path / f"{name}.png")
+    Image.fromarray(np.full((12, 12), 77, np.uint8)).save(tmp_path / "b.png")
+    sheet = opened(tmp_path)
+    assert (sheet.mosaic.bands, sheet.problems) == (COLOURS, ())
+    grey = next(stamp for stamp in sheet.stamps if stamp.name == "b.png")
+    seen = sheet.mosaic.read(grey.y0, grey.y0 + 12, grey.x0, grey.x0 + 12)
+    assert (seen == 77).all()
+    assert seen.shape == (3, 12, 12)
+
+
+def test_most_stamps_say_how_many_bands_and_those_known_before_stay(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 20, 24), np.float32))
+    for name in "bc":
+        np.save(tmp_path / f"{name}.npy", np.zeros((20, 24), np.float32))
+    sheet = opened(tmp_path)
+    assert [stamp.name for stamp in sheet.stamps] == ["b.npy", "c.npy"]
+    assert sheet.problems == ("a.npy has 3 bands, most of the others 1 band: it is left out",)
+    for name in "defgh":
+        np.save(tmp_path / f"{name}.npy", np.zeros((3, 20, 24), np.float32))
+    again = opened(tmp_path, layout=sheet.layout)
+    assert [stamp.name for stamp in again.stamps] == ["b.npy", "c.npy"]

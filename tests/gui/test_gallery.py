@@ -163,6 +163,25 @@ def test_groups_by_grade_and_by_score(qtbot, vetting, gallery):
     assert session.sections() == []
 
 
+def test_a_project_can_be_closed_while_the_list_is_in_groups(qtbot, vetting, gallery):
+    gallery.group.setCurrentIndex(gallery.group.findData("grade"))
+    vetting.session.listing.use(None)
+    assert (len(vetting.session.ids()), vetting.session.sections()) == (0, [])
+
+
+def test_selected_stamps_keep_their_own_colours(qtbot, vetting, gallery):
+    rows = gallery.view.in_view()[:3]
+    qtbot.waitUntil(lambda: all(gallery._picture(row) for row in rows), timeout=10_000)
+    first, second, third = (int(gallery.view.ids[row]) for row in rows)
+    vetting.session.select(third)
+    before = gallery.view.viewport().grab(gallery.view.cell(rows[0])).toImage()
+    vetting.session.select(third, marked={first, second})
+    after = gallery.view.viewport().grab(gallery.view.cell(rows[0])).toImage()
+    middle = before.width() // 2
+    assert [after.pixel(middle, y) for y in range(8, 60)] == [before.pixel(middle, y) for y in range(8, 60)]
+    assert after.pixel(0, 0) != before.pixel(0, 0)  # the frame
+
+
 def test_hiding_the_graded_keeps_the_place(qtbot, vetting, gallery):
     session = vetting.session
     qtbot.mouseClick(gallery.filters.chips[None], LEFT)
