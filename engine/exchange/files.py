@@ -22,6 +22,7 @@ from engine.types import Candidate, Mosaic, Step
 
 STAMP_WIDTH = 60.0  # arcsec of a stamp for other programs, which show what is around it too
 LARGEST = 8 * 2**30  # bytes of a file that is fetched
+_HERE = ("127.0.0.1", "localhost", "::1")
 _FITS = (b"SIMPLE", b"\x1f\x8b")  # plain, or packed with gzip, which other programs unpack too
 
 
@@ -95,8 +96,10 @@ def received(url: str, name: str, folder: Path, *, suffix: str = "") -> Iterator
 
 def _fetch(url: str, name: str, path: Path) -> Iterator[Step]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    asked = session()
+    asked.trust_env = urlsplit(url).hostname not in _HERE  # programs on this machine are not behind the proxy
     try:
-        with session() as asked, asked.get(url, stream=True) as response:
+        with asked, asked.get(url, stream=True) as response:
             response.raise_for_status()
             total = int(response.headers.get("Content-Length") or 0)
             done = 0

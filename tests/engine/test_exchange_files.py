@@ -82,7 +82,8 @@ def test_a_table_gets_the_ending_by_which_it_is_read(lasting):
     assert path.read_text() == "<VOTABLE/>"
 
 
-def test_a_file_of_the_network_is_fetched_whole_or_not_at_all(lasting):
+def test_a_file_of_the_network_is_fetched_whole_or_not_at_all(lasting, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # leads nowhere, and not to programs on this machine
     with running_server() as server:
         server.replies = {"/a.fits": (200, "image/fits", os.urandom(700_000)), "/b.fits": BROKEN}
         path = last(files.received(f"{server.address}/a.fits", "a", lasting / "kept"))
