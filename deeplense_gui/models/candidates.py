@@ -61,8 +61,9 @@ def _einstein(candidate: Candidate, _mosaic: Mosaic | None) -> str:
 
 
 def signs(candidate: Candidate) -> str:
-    """Flag and come back as signs."""
-    return " ".join(sign for sign, on in (("⚑", candidate.flag), ("↺", candidate.come_back)) if on)
+    """Flag, come back, and that it is a duplicate, as signs."""
+    repeated = candidate.same_as not in (None, candidate.id)
+    return " ".join(sign for sign, on in (("⚑", candidate.flag), ("↺", candidate.come_back), ("=", repeated)) if on)
 
 
 COLUMNS = (
@@ -176,4 +177,6 @@ def tip(candidate: Candidate) -> str:
     if candidate.grade:
         when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
         lines.append(f"grade {candidate.grade} by {candidate.grader}{when}")
+    if candidate.same_as not in (None, candidate.id):
+        lines.append(f"marked as the same object as candidate {candidate.same_as}")
     return "\n".join([*lines, *([candidate.note] if candidate.note else [])])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.catalogue import Project
+from engine.catalogue import Opinion, Project
 from engine.catalogue.consensus import Consensus
 from engine.errors import DataError
 from engine.export.atomic import atomic
@@ -19,7 +20,10 @@ _FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot":
 
 
 def consensus_table(project: Project, found: Consensus) -> Table:
-    """One row a candidate, most probable lenses first; ``grades`` lists who gave what, p_A and so on the posterior."""
+    """One row a candidate, most probable lenses first.
+
+    ``grades`` lists who gave what, ``agreed`` what the team agreed on, p_A and so on the posterior.
+    """
     from astropy.table import Table
 
     order = np.lexsort((found.ids, -found.mean, -found.lens))
@@ -38,11 +42,18 @@ def consensus_table(project: Project, found: Consensus) -> Table:
             "scatter": found.scatter[order],
             "span": found.span[order],
             "p_lens": found.lens[order],
+            "agreed": np.array([_agreed(said[row.id]) for row in rows], np.str_),
         }
     )
     for number, grade in enumerate(found.grades):
         table[f"p_{grade}"] = found.posterior[order, number]
     return table
+
+
+def _agreed(said: Sequence[Opinion]) -> str:
+    """The grade that the team agreed on last, and who wrote it down; empty where it did not."""
+    words = [(one.agreed_at, one.grader, one.agreed) for one in said if one.agreed and one.agreed_at is not None]
+    return "" if not words else "{2} ({1})".format(*max(words))
 
 
 def write_consensus(table: Table, path: Path) -> Path:

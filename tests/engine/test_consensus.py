@@ -5,6 +5,7 @@ from engine.catalogue import LETTERS, NUMBERS, Project, Scheme
 from engine.catalogue.consensus import agreement, cohen_kappa, consensus, dawid_skene, fleiss_kappa
 from engine.catalogue.queues import QUEUES, queue
 from engine.errors import ProjectError
+from engine.export.consensus import consensus_table
 from tests.engine.catalogue_parts import detection, fill, make_mosaic
 
 
@@ -111,6 +112,8 @@ def test_a_disagreement_ends_with_an_agreement_and_begins_again_with_a_new_grade
             project.grade([one, other], grade, grader=grader)
         assert project.ids(queue("disagreements", grader="Ada")).tolist() == [one, other]
         project.agree(one, "B", grader="Cy")
+        told = consensus_table(project, consensus(project))
+        assert {row["id"]: row["agreed"] for row in told} == {one: "B (Cy)", other: ""}
         assert project.ids(queue("disagreements", grader="Ada")).tolist() == [other]
         assert project.ids(queue("few graders", grader="Dee", wanted=3)).tolist() == [one, other]
         assert project.ids(queue("few graders", grader="Dee", wanted=2)).tolist() == []

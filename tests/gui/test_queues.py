@@ -11,6 +11,7 @@ from deeplense_gui.dialogs.duplicates import DuplicatesDialog
 from deeplense_gui.dialogs.graders import GradersDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.resolve import ResolveDialog
+from deeplense_gui.models.candidates import signs, tip
 from engine.catalogue.calibration import CalibrationItem, add_stamps
 from engine.catalogue.store import Project
 from engine.types import Detection
@@ -172,6 +173,8 @@ def test_duplicates_are_gone_through_decided_and_left_out(qtbot, twice):
     marked = [row for row in session.rows(added) if row.same_as == first]
     assert len(marked) == 1
     assert session.repeated_count() == 1
+    assert signs(marked[0]) == "="
+    assert f"same object as candidate {first}" in tip(marked[0])
     total = len(session.ids())
     session.set_filters(once=True)
     assert len(session.ids()) == sum(session.counts().values()) == total - 1
