@@ -25,8 +25,12 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096, help="mosaic, pixels")
     parser.add_argument("--seconds", type=float, default=20, help="how long to pan at the most")
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="deeplense-benchmark-")
-    os.environ["DEEPLENSE_CACHE"] = folder
+    with tempfile.TemporaryDirectory(prefix="deeplense-benchmark-") as folder:
+        os.environ["DEEPLENSE_CACHE"] = folder
+        measure(folder, options)
+
+
+def measure(folder: str, options: argparse.Namespace) -> None:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 

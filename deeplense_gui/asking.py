@@ -133,7 +133,8 @@ class Asking(QMainWindow):
         dialog = ImageDialog(mosaic.paths[0].name, images, self)
         dialog.accepted.connect(lambda: self._open_image(mosaic, dialog.key()))
         self._open(dialog)
-        self.session.read_thumbnails(mosaic.paths[0], dialog.readable(), dialog.show_thumbnail)
+        reading = self.session.read_thumbnails(mosaic.paths[0], dialog.readable(), dialog.show_thumbnail)
+        dialog.finished.connect(lambda: self.session.drop(reading))
 
     def _open_image(self, mosaic: Mosaic, key: int | str | None) -> None:
         if key is not None:

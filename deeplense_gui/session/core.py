@@ -85,6 +85,7 @@ class Core(QObject):
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None
         self._run: int | None = None
+        self._said_of: dict[str, list[str]] = {}  # mosaics, by id: what matters while they are shown
         self._found: list[Changes] = []  # what a scan has kept and nobody was told of
         self._options: dict[str, dict[str, Any]] = {}
         self._endings: dict[int, Callable[[Any], None]] = {}
@@ -138,6 +139,11 @@ class Core(QObject):
         handle = self.jobs.submit(name, job, priority=True, kind=kind)
         self._results[handle.id] = take
         return handle
+
+    def drop(self, handle: JobHandle) -> None:
+        """Give up what was asked for: nothing of it arrives any more."""
+        self._results.pop(handle.id, None)
+        self.jobs.cancel(handle)
 
     def _write(self, write: Callable[[], Changes | None]) -> Changes | None:
         """Write to the project and tell the panels; an error leaves everything as it was."""

@@ -64,13 +64,18 @@ class MosaicVerbs(Core):
         for note in mosaic.notes:
             if _SEVERAL.search(note) and not self._known(mosaic):
                 way = Choice("Choose another image…", partial(self._want_image, mosaic))
-                self.say(f"{mosaic.name}: {note}", choices=(way,))
+                self._say_of(mosaic, f"{mosaic.name}: {note}", "info", (way,))
             elif _IN_PART.search(note):
-                self.say(note, "warning")
+                self._say_of(mosaic, note, "warning")
             else:
                 brief.append(note)
         if brief:
             self.say(" · ".join(brief))
+
+    def _say_of(self, mosaic: Mosaic, text: str, level: str, choices: Sequence[Choice] = ()) -> None:
+        """Say something that matters as long as this mosaic is shown."""
+        self._said_of.setdefault(mosaic.id, []).append(text)
+        self.say(text, level, choices)
 
     def _want_image(self, mosaic: Mosaic) -> None:
         """Let the user choose another image of the file of a mosaic."""
@@ -109,6 +114,8 @@ class MosaicVerbs(Core):
         """Make a mosaic the one shown."""
         if mosaic is self.mosaic:
             return
+        for text in () if self.mosaic is None else self._said_of.pop(self.mosaic.id, ()):
+            self.settled.emit(text)
         self.mosaic = mosaic
         self.mosaic_opened.emit(mosaic)
 

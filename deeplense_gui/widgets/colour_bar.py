@@ -84,8 +84,9 @@ def ticks(stretch: Stretch, coder: Coder, count: int = _TICKS) -> list[tuple[flo
     found = []
     for share in np.linspace(0, 1, count):
         near = np.interp([share - 0.05, share, share + 0.05], bright, values)
-        value = min(max(_rounded(near[1], near[2] - near[0]), low), high)
-        found.append((float(value), float(coder.brightness(np.array([value]), stretch)[0])))
+        value = _rounded(near[1], near[2] - near[0])  # at the ends this may lie a hair outside
+        inside = np.array([min(max(value, low), high)])
+        found.append((float(value), float(coder.brightness(inside, stretch)[0])))
     return found
 
 

@@ -149,7 +149,8 @@ class Readout(QFrame):
 
     def show_zoom(self, zoom: float) -> None:
         """Show the zoom, device pixels to a pixel of the mosaic."""
-        self.zoom.setText(f"{zoom * 100:.3g} %")
+        percent = zoom * 100
+        self.zoom.setText(f"{percent:,.0f} %" if percent >= 100 else f"{percent:.3g} %")
 
 
 def in_units(mosaic: Mosaic, values: Sequence[float]) -> str:

@@ -270,6 +270,28 @@ def test_another_image_of_the_file(qtbot, window, tmp_path):
     assert window.session.mosaic.shape == (99, 200)
 
 
+def test_a_chooser_may_be_closed_before_its_pictures_are_there_and_its_notice_goes_with_the_file(
+    qtbot, window, tmp_path
+):
+    path, other = tmp_path / "many.fits", write_sky(tmp_path / "other.fits")
+    plane = np.random.default_rng(3).normal(0, 1, (300, 300)).astype(np.float32)
+    fits.HDUList([fits.PrimaryHDU(), *(fits.ImageHDU(plane, name=f"SCI{k}") for k in range(30))]).writeto(path)
+    with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
+        window.open_files([path])
+    window.ask_image()
+    qtbot.waitUntil(lambda: any(found.isVisible() for found in window.findChildren(ImageDialog)), timeout=10_000)
+    asked = dialog(window, ImageDialog)
+    gone = []
+    asked.destroyed.connect(lambda: gone.append(True))
+    asked.reject()
+    asked.close()
+    qtbot.waitUntil(lambda: bool(gone) and not window.session.jobs.unfinished, timeout=10_000)
+    assert any("one of 30 images" in notice.text for notice in window.notices.notices())
+    with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
+        window.open_files([other])
+    assert not any("one of 30 images" in notice.text for notice in window.notices.notices())
+
+
 def test_the_layout_comes_back(qtbot, vetting):
     session = vetting.session
     vetting.docks["jobs"].close()
