@@ -168,3 +168,12 @@ def test_most_stamps_say_how_many_bands_and_those_known_before_stay(tmp_path):
         np.save(tmp_path / f"{name}.npy", np.zeros((3, 20, 24), np.float32))
     again = opened(tmp_path, layout=sheet.layout)
     assert [stamp.name for stamp in again.stamps] == ["b.npy", "c.npy"]
+
+
+def test_an_animated_picture_is_its_first_frame(tmp_path):
+    frames = [Image.fromarray(np.full((8, 9, 3), level, np.uint8)) for level in (10, 200, 250)]
+    frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:], duration=100)
+    with Image.open(tmp_path / "moving.png") as picture:
+        assert picture.n_frames == 3
+    assert (read_picture(tmp_path / "moving.png") == 10).all()
+    assert len(opened(tmp_path).stamps) == 1
