@@ -18,7 +18,10 @@ people = st.sampled_from(["Ada", "Bo"])
 grades = st.sampled_from(["A", "B", "C", "X", None])
 notes = st.sampled_from(["", "arc", "弧 'quoted' \n two lines"])
 
-SILENT = {"grade": None, "subclass": "", "note": "", "flag": False, "come_back": False, "einstein_radius": None}
+SILENT = {
+    "grade": None, "subclass": "", "note": "", "flag": False, "come_back": False, "einstein_radius": None,
+    "same_as": None,
+}  # fmt: skip
 Key = tuple[int, str, str]  # candidate, person, what is said
 Said = dict[Key, tuple[object, int]]  # value and time
 Change = tuple[Key, tuple[object, int], tuple[object, int]]  # before, after
@@ -90,6 +93,12 @@ class Grading(RuleBasedStateMachine):
     def come_back(self, number: int, on: bool, who: str) -> None:
         self.project.come_back(number, on, grader=who)
         self._did("Come back" if on else "Done coming back", who, self._say(self.said, who, "come_back", number, on))
+
+    @rule(number=numbers, other=numbers, who=people)
+    def same(self, number: int, other: int, who: str) -> None:
+        self.project.same(number, other, grader=who)
+        text = "An object of its own" if number == other else "Same object"
+        self._did(text, who, self._say(self.said, who, "same_as", number, other))
 
     @rule(several=st.lists(st.tuples(numbers, grades, st.sampled_from(["", "arc"])), max_size=5), who=people)
     def named_operation(self, several: list[tuple[int, str | None, str]], who: str) -> None:
@@ -175,6 +184,7 @@ class Grading(RuleBasedStateMachine):
             assert (row.grade, row.grader) == newest[1:]
             assert (row.graded_at is None) == (row.grade is None)
             assert row.note == (by_time["note"][-1][1] if by_time["note"] else "")
+            assert row.same_as == (by_time["same_as"][-1][1] if by_time["same_as"] else None)
             assert (row.flag, row.come_back) == (bool(by_time["flag"]), bool(by_time["come_back"]))
         assert self.project.history_text("undo") == (self.done[-1].text if self.done else None)
         first = min(self.undone, key=lambda one: one.number, default=None)
