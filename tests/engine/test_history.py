@@ -121,29 +121,33 @@ class Grading(RuleBasedStateMachine):
             self.project.grade(1, "Z", grader="Ada")
             self.project.grade(99, "Z", grader="Ada")
 
-    @rule(who=st.sampled_from([None, "Ada", "Bo"]))
-    def undo(self, who: str | None) -> None:
-        mine = [one for one in self.done if who in (None, one.who)]
-        changes = self.project.undo(who)
-        assert (changes is None) == (not mine)
-        if mine:
-            assert changes is not None
-            assert changes.operation == f"Undo: {mine[-1].text}"
-            self.done.remove(mine[-1])
-            self.undone.append(mine[-1])
-            for key, before, _ in reversed(mine[-1].changes):
-                self.said[key] = before
+    @rule(who=st.sampled_from([None, "Ada", "Bo"]), times=st.integers(1, 4))
+    def undo(self, who: str | None, times: int) -> None:
+        for _ in range(times):
+            mine = [one for one in self.done if who in (None, one.who)]
+            changes = self.project.undo(who)
+            assert (changes is None) == (not mine)
+            if mine:
+                assert changes is not None
+                assert changes.operation == f"Undo: {mine[-1].text}"
+                self.done.remove(mine[-1])
+                self.undone.append(mine[-1])
+                for key, before, _ in reversed(mine[-1].changes):
+                    self.said[key] = before
 
-    @rule()
-    def redo(self) -> None:
-        changes = self.project.redo()
-        assert (changes is None) == (not self.undone)
-        if self.undone:
-            again = min(self.undone, key=lambda one: one.number)
-            self.undone.remove(again)
-            self.done = sorted([*self.done, again], key=lambda one: one.number)
-            for key, _, after in again.changes:
-                self.said[key] = after
+    @rule(times=st.integers(1, 4))
+    def redo(self, times: int) -> None:
+        for _ in range(times):
+            changes = self.project.redo()
+            assert (changes is None) == (not self.undone)
+            if self.undone:
+                again = min(self.undone, key=lambda one: one.number)
+                assert changes is not None
+                assert changes.operation == f"Redo: {again.text}"
+                self.undone.remove(again)
+                self.done = sorted([*self.done, again], key=lambda one: one.number)
+                for key, _, after in again.changes:
+                    self.said[key] = after
 
     @rule()
     def rescan(self) -> None:
