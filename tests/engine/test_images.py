@@ -7,6 +7,7 @@ import pickle
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -385,7 +386,21 @@ def test_npy_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
 
 # regions --------------------------------------------------------------------------------------------------------------
 
-KINDS = ("plain", "scaled", "compressed", "rows", "hdf5", "cube", "npy")
+KINDS = (
+    "plain",
+    "scaled",
+    "compressed",
+    "rows",
+    "floats",
+    "hdf5",
+    "chunks",
+    "pieces",
+    "lzf",
+    "whole",
+    "cube",
+    "npy",
+    "gz",
+)
 
 
 @pytest.fixture(scope="module")
@@ -400,11 +415,22 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Mosaic,
     scaled.writeto(folder / "scaled.fits")
     fits.CompImageHDU(counts, tile_shape=(8, 16)).writeto(folder / "compressed.fits")
     fits.CompImageHDU(counts, tile_shape=(1, 53)).writeto(folder / "rows.fits")
-    with h5py.File(folder / "hdf5.h5", "w") as file:
-        file.create_dataset("image", data=cube, chunks=(1, 8, 16), compression="gzip")
+    fits.CompImageHDU(cube[0], tile_shape=(8, 16), dither_seed=3).writeto(folder / "floats.fits")
+    hdf5: dict[str, dict[str, Any]] = {
+        "hdf5": {"chunks": (1, 8, 16), "compression": "gzip"},
+        "chunks": {"chunks": (1, 8, 16)},
+        "pieces": {"chunks": (2, 37, 5), "compression": "gzip", "shuffle": True},
+        "lzf": {"chunks": (1, 8, 16), "compression": "lzf"},
+        "whole": {},
+    }
+    for name, storage in hdf5.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("image", data=cube, **storage)
     fits.PrimaryHDU(cube).writeto(folder / "cube.fits")
     np.save(folder / "npy.npy", cube)
+    (folder / "gz.fits").write_bytes(gzip.compress((folder / "cube.fits").read_bytes()))
     expected = {"plain": cube[:1], "scaled": 2.0 * counts[None] + 5, "compressed": counts[None], "rows": counts[None]}
+    expected["floats"] = fits.getdata(folder / "floats.fits", 1)[None]
     files = {path.stem: path for path in folder.iterdir()}
     return {kind: (open_mosaic(files[kind]), expected.get(kind, cube).astype(np.float32)) for kind in KINDS}
 

@@ -12,7 +12,7 @@ from engine.images.slices import cut_pixels
 from engine.types import Mosaic
 
 SHAPE = (330, 420)
-KINDS = ("plain", "scaled", "tiles", "rows", "hdf5", "cube")
+KINDS = ("plain", "scaled", "tiles", "rows", "hdf5", "chunks", "lzf", "cube")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,9 @@ def mosaics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Mosaic]:
     scaled.writeto(folder / "scaled.fits")
     fits.CompImageHDU(image, tile_shape=(64, 64), quantize_level=16).writeto(folder / "tiles.fits")
     fits.CompImageHDU(counts, tile_shape=(1, SHAPE[1])).writeto(folder / "rows.fits")
-    with h5py.File(folder / "hdf5.h5", "w") as file:
-        file.create_dataset("image", data=image, chunks=(64, 64), compression="gzip")
+    for name, compression in {"hdf5": "gzip", "chunks": None, "lzf": "lzf"}.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("image", data=image, chunks=(64, 64), compression=compression)
     fits.PrimaryHDU(np.stack([image, image + 1, image * 2])).writeto(folder / "cube.fits")
     return {path.stem: open_mosaic(path) for path in folder.iterdir()}
 
