@@ -29,6 +29,7 @@ from engine.types import Candidate, Changes, Mosaic
 
 _SIDE = 12.0
 _KEPT = 64  # candidates whose residual is remembered
+_NOTICED = 0.04  # seconds: what is read in less does not flash
 _LIFT_REACH = 30.0  # how far the faint slider lifts
 
 
@@ -244,8 +245,9 @@ class InspectorPanel(QWidget):
         wish = self._wish(mosaic, candidate)
         made = self.reader.pictures(wish.key)
         if made is None:
+            made = self.reader.wait(wish, _NOTICED)
+        if made is None:
             self.grid.say("Reading…")
-            self.reader.want([wish])
             return
         self.grid.show_pictures([*made, *self._others(candidate)])
         self._ahead.start()

@@ -102,7 +102,7 @@ class StampReader(QObject):
     ) -> None:
         super().__init__(parent)
         self._make, self._most = make, kept
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._wishes: list[Wish] = []
         self._working = self._stopped = False
         self._thread: threading.Thread | None = None
@@ -114,6 +114,13 @@ class StampReader(QObject):
             if key in self._made:
                 self._made.move_to_end(key)
             return self._made.get(key)
+
+    def wait(self, wish: Wish, seconds: float) -> Any:
+        """Ask for a stamp and wait for it, but no longer than a person notices; None where it takes longer."""
+        self.want([wish])
+        with self._lock:
+            self._lock.wait_for(lambda: wish.key in self._made or not self._working, seconds)
+        return self.pictures(wish.key)
 
     def want(self, wishes: Sequence[Wish]) -> None:
         """Ask for stamps, the most wanted first; what was asked before and not begun is dropped."""
@@ -140,6 +147,7 @@ class StampReader(QObject):
             with self._lock:
                 if self._stopped or not self._wishes:
                     self._working = False
+                    self._lock.notify_all()
                     return
                 wish = self._wishes.pop(0)
             try:
@@ -151,6 +159,7 @@ class StampReader(QObject):
                 self._made[wish.key] = made
                 while len(self._made) > self._most:
                     self._made.popitem(last=False)
+                self._lock.notify_all()
             self._tell(self.made, wish.key)
 
     def _tell(self, signal: Signal, *arguments: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 
 from deeplense_gui import work
+from deeplense_gui.panels import inspector as inspector_panel
 from deeplense_gui.widgets import pictures
 from deeplense_gui.widgets.facts import Facts, position_text
 from deeplense_gui.widgets.pictures import Pixels, make_picture, make_pictures, residual_picture
@@ -171,6 +173,30 @@ def test_the_next_stamp_is_made_ahead(qtbot, vetting, inspector):
     assert session.selection == following.id
     assert inspector.grid.large.picture is not None
     assert "residual" in titles(inspector)
+
+
+def test_a_stamp_that_was_not_made_ahead_does_not_flash(qtbot, vetting, inspector, monkeypatch):
+    """A jump to the end of the list, where nothing is prepared, shows the stamp at once rather than "Reading…"."""
+    monkeypatch.setattr(inspector_panel, "_NOTICED", 5.0)  # a busy machine
+    last = int(vetting.session.ids()[-1])
+    wish = inspector._wish(vetting.session.mosaic, vetting.session.rows([last])[0])
+    assert inspector.reader.pictures(wish.key) is None
+    vetting.session.select(last)
+    assert inspector.grid.large.picture is not None
+    assert inspector.grid.large.picture is inspector.reader.pictures(wish.key)[0]
+
+
+def test_a_slow_disk_is_not_waited_for(qtbot, vetting, inspector, monkeypatch):
+    held = threading.Event()
+    make = inspector.reader._make
+    monkeypatch.setattr(inspector.reader, "_make", lambda wish: held.wait(20) and make(wish))
+    try:
+        vetting.session.select(int(vetting.session.ids()[-1]))
+        assert inspector.grid.large.picture is None
+        assert inspector.grid.large.message == "Reading…"
+    finally:
+        held.set()
+    qtbot.waitUntil(lambda: inspector.grid.large.picture is not None, timeout=10_000)
 
 
 def test_the_faint_slider_makes_the_sky_brighter(qtbot, inspector):
