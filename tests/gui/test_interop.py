@@ -288,6 +288,7 @@ def test_ds9_is_offered_only_where_it_is(qtbot, monkeypatch, tmp_path, preferenc
             fake_ds9(monkeypatch, tmp_path / "bin")
         window = MainWindow(Session(preferences=preferences))
         qtbot.addWidget(window)
+        window.show()
         assert window.actions_by_id["ds9.show"].isVisible() == there
         window.close()
 
