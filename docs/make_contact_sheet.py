@@ -27,12 +27,13 @@ from matplotlib import pyplot as plt
 
 SIDE = 320  # pixels of a cell, about
 NO_DATA = (0.55, 0.08, 0.08)
+IGNORED = {".md", ".txt", ".deeplense", ".lock"}  # a project may lie beside its mosaic
 PACKED = {".gz", ".bz2", ".xz", ".fz"}
 
 
 def fields(folder: Path) -> Iterator[list[Path]]:
     """The images below a folder; files that differ by the name of a band alone go together."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in {".md", ".txt"})
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in IGNORED)
 
     def field(path: Path) -> tuple[Path, str]:
         band, name = file_band(path), path.name
