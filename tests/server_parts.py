@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -48,7 +47,7 @@ class Server:
         password.chmod(0o644)
         data = self.folder / "data"
         self.run("initdb", "--pgdata", data, "--username", "ada", "--pwfile", password, "--auth", "scram-sha-256",
-                 "--no-sync", "--no-instructions", "--encoding", "UTF8", "--locale", "C.UTF-8")  # fmt: skip
+                 "--no-sync", "--encoding", "UTF8", "--locale", "C.UTF-8")  # fmt: skip
         settings = {"fsync": "off", "full_page_writes": "off", "unix_socket_directories": "''", "port": self.port,
                     "listen_addresses": "'127.0.0.1'", "max_connections": 40}  # fmt: skip
         with (data / "postgresql.conf").open("a") as file:
@@ -101,9 +100,13 @@ def running(binaries: Path) -> Iterator[Server]:
 
 
 def _as_nobody_of_power() -> Sequence[str]:
-    return ("setpriv", "--reuid", "postgres", "--regid", str(pwd.getpwnam("postgres").pw_gid), "--clear-groups") if (
-        os.geteuid() == 0
-    ) else ()  # fmt: skip
+    """What a command of root begins with to be run by the user that the package of the server made."""
+    if os.geteuid() != 0:
+        return ()
+    import pwd
+
+    group = pwd.getpwnam("postgres").pw_gid
+    return ("setpriv", "--reuid", "postgres", "--regid", str(group), "--clear-groups")
 
 
 def _free_port() -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Integer, func, literal, select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Row, Table, func, literal, select
+from sqlalchemy.exc import DBAPIError
 
 from engine.catalogue.dialect import is_server
 from engine.catalogue.schema import meta, metadata
@@ -16,13 +20,33 @@ def copy_tables(source: Connection, target: Connection) -> None:
     Both are inside a transaction: the source's state is one, and the target has all of it or nothing.
     """
     target.execute(meta.delete())
+    write = _stream if is_server(target) else _insert
     for table in metadata.sorted_tables:
-        names = [column.name for column in table.columns]
         rows = source.execute(select(table).order_by(*table.primary_key.columns))
         for part in rows.partitions(_PART):
-            target.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in part])
+            write(target, table, part)
     if is_server(target):
         _count_on(target)
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    names = [column.name for column in table.columns]
+    connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _stream(connection: Connection, table: Table, rows: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    """Send rows to a server as a stream, many times faster than one INSERT each."""
+    import psycopg
+
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as stream:
+            for row in rows:
+                stream.write_row(tuple(row))
+    except psycopg.Error as error:
+        raise DBAPIError("COPY", None, error) from error
 
 
 def _count_on(connection: Connection) -> None:

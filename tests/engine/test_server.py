@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
@@ -12,6 +13,7 @@ from hypothesis.stateful import initialize
 
 from engine.catalogue import NUMBERS, Project, connect, migrate, schema
 from engine.catalogue import server as servers
+from engine.catalogue.calibration import CalibrationItem, add_stamps, stamps
 from engine.catalogue.consensus import agreement, consensus
 from engine.catalogue.queues import queue
 from engine.errors import ConnectionLostError, ProjectError
@@ -70,12 +72,17 @@ def test_a_scheme_settings_and_calibration_stamps_go_to_a_server_and_back(tmp_pa
         here.redo()
         here.note(3, "弧", grader="Bo")
         here.set_scheme(NUMBERS)
+        arc = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
+        add_stamps(
+            here, make_mosaic().id, [CalibrationItem("u1", "painted", 5.0, 6.0, is_lens=True, arc=arc)], "finder-1"
+        )
         here.set_setting("filters", {"order": "ra"})
         address = here.save_as(server.address())
         with Project.open(address) as shared:
             assert said(shared) == said(here)
             assert (shared.scheme(), shared.setting("filters")) == (here.scheme(), {"order": "ra"})
             assert shared.runs() == here.runs()
+            assert np.array_equal(stamps(shared)[31].arc, arc)
             assert shared.history_text("undo") == here.history_text("undo")
             shared.grade(30, "3", grader="Cy")
             new = shared.add(shared.start_run(make_mosaic(), "finder-2"), [detection(5000, 50)]).ids
