@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil, nan
 from typing import Any, Self
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from sqlalchemy import select
 
 from engine.catalogue import journal
 from engine.catalogue.calibration import Share, share
-from engine.catalogue.queries import fetch, shuffled
+from engine.catalogue.queries import fetch
 from engine.catalogue.schema import calibration, events, opinions
 from engine.catalogue.store import Project
 from engine.errors import ProjectError
@@ -114,8 +115,10 @@ def blind_queue(project: Project, wanted: Mixing) -> BlindQueue:
     drawn = _drawn(project, wanted, above, ceil(wanted.controls * len(above) / sides - 1e-9))
     below = np.setdiff1d(drawn, above, assume_unique=True)
     with project.reading() as connection:
-        marked = sorted(fetch(connection, select(calibration.c.uuid, calibration.c.candidate)))
-    stamps = shuffled(np.array([row[1] for row in marked], np.int64), wanted.seed)
+        marked = fetch(connection, select(calibration.c.uuid, calibration.c.candidate))
+    # By uuid, which is the same on every machine: a team sees the same stamps.
+    marked.sort(key=lambda row: crc32(f"{wanted.seed} {row[0]}".encode()))
+    stamps = np.array([row[1] for row in marked], np.int64)
     number = len(stamps)
     if wanted.stamps is not None:
         number = ceil(wanted.stamps * len(above) / sides - 1e-9)

@@ -108,7 +108,7 @@ def ids(connection: Connection, query: Query, scheme: Scheme, columns: Columns) 
             chosen &= columns.named(connection, query.text) | _noted(connection, columns, query.text, query.seen_by)
         found = columns.ids[chosen]
         if query.order == "random":
-            return shuffled(found, query.seed)
+            return _shuffled(found, query.seed)
         if query.order == "id":
             return found[::-1].copy() if query.descending else found
         value = _numbers_of(connection, columns, query.order, query.seen_by, scheme)[chosen]
@@ -246,7 +246,7 @@ def _fetch_ids(connection: Connection, query: Select[tuple[int]]) -> NDArray[np.
     return np.fromiter((row[0] for row in fetch(connection, query)), np.int64)
 
 
-def shuffled(found: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def _shuffled(found: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """In the order of a hash of id and seed (splitmix64, Steele, Lea & Flood 2014)."""
     with np.errstate(over="ignore"):
         mixed = found.astype(np.uint64) + np.uint64(seed % 2**32 << 32)

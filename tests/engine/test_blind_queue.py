@@ -7,7 +7,7 @@ import pytest
 
 from engine.catalogue import Project
 from engine.catalogue.blind_queue import Mixing, blind_queue, counts, cut_report, draw_controls, mixing, set_mixing
-from engine.catalogue.calibration import CalibrationItem, add_stamps
+from engine.catalogue.calibration import CalibrationItem, add_stamps, stamps
 from engine.catalogue.merge import merge
 from engine.errors import ProjectError
 from tests.engine.catalogue_parts import fill, make_mosaic
@@ -21,8 +21,8 @@ def project():
     """300 candidates with scores up to 1, 90 of them at the cut or above, and 40 calibration stamps."""
     with Project.temporary() as project:
         fill(project, *(np.arange(1, 301) / 300))
-        stamps = [CalibrationItem(f"d{i}", "dud", 5.0 * i, 900.0, is_lens=False, score=0.5) for i in range(40)]
-        add_stamps(project, make_mosaic().id, stamps, "")
+        items = [CalibrationItem(f"d{i}", "dud", 5.0 * i, 900.0, is_lens=False, score=0.5) for i in range(40)]
+        add_stamps(project, make_mosaic().id, items, "")
         yield project
 
 
@@ -49,6 +49,19 @@ def test_without_a_cut_all_are_in_the_queue_and_too_few_stamps_are_told(project)
     assert (few.stamps, few.stamps_wanted) == (40, 300)
     with pytest.raises(ProjectError, match="choose fewer"):
         Mixing(controls=0.6, stamps=0.4)
+
+
+def test_a_team_sees_the_same_stamps_whatever_their_ids_are():
+    seen = []
+    for order in (1, -1):
+        with Project.temporary() as project:
+            fill(project, *(np.arange(1, 101) / 100))
+            items = [CalibrationItem(f"d{i}", "dud", 5.0 * i, 900.0, is_lens=False) for i in range(40)]
+            add_stamps(project, make_mosaic().id, items[::order], "")
+            chosen = stamps(project, blind_queue(project, Mixing(CUT, stamps=0.2)).ids)
+            seen.append({item.uuid for item in chosen.values()})
+    assert len(seen[0]) == 8
+    assert seen[0] == seen[1]
 
 
 def test_it_is_kept_with_the_project(project):
