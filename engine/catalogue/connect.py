@@ -160,7 +160,7 @@ def open_file(path: Path, *, read_only: bool) -> tuple[Engine, Path | None]:
     """
     if not path.is_file():
         raise ProjectError(f"{path}: there is no such project file: check the name, or make a new project")
-    _recognise(path)
+    recognise(path)
     writable = _writable(path) and _writable(path.parent)
     if not read_only:
         if not writable:
@@ -216,8 +216,8 @@ def _migrate(engine: Engine, path: Path, written: int) -> None:
         raise
 
 
-def _recognise(path: Path) -> None:
-    """Look at the header alone: opening a foreign database with SQLite could already change it."""
+def recognise(path: Path) -> None:
+    """Raise ProjectError for what is no project, by its header: SQLite could already change a foreign database."""
     with translated(str(path)), path.open("rb") as file:
         header = file.read(72)
     if header[:16] != b"SQLite format 3\0" or int.from_bytes(header[68:72], "big") != APPLICATION_ID:

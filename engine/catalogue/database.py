@@ -113,6 +113,7 @@ class Database:
         if read_only or not path.is_file():
             engine, copied = connect.open_file(path, read_only=read_only)
             return cls(connect.FileHome(engine, path, None, copied))
+        connect.recognise(path)  # before a lock is laid beside what may be somebody else's file
         lock = connect.take_lock(path)
         try:
             engine, _ = connect.open_file(path, read_only=False)

@@ -329,6 +329,7 @@ def test_files_that_are_no_projects(tmp_path):
             with pytest.raises(ProjectError, match="not a DeepLense project"):
                 Project.open(path, read_only=read_only)
             assert path.read_bytes() == content
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.deeplense", "c.deeplense", "d.deeplense"]
     with pytest.raises(ProjectError, match="exists already"):
         Project.create(text)
     with pytest.raises(ProjectError, match="not a folder"):
