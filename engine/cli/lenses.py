@@ -44,6 +44,9 @@ def fit(
         chosen = {grade.strip() for grade in grades.split(",")} if grades else None
         rows = opened.rows(opened.ids(grades=chosen, min_score=min_score))
         mosaics = {mosaic.id: mosaic for mosaic in project_mosaics(opened)}
+    known = {name for mosaic in mosaics.values() for name in mosaic.bands}
+    if band is not None and band not in known:
+        raise DataError(f"{project}: no mosaic has a band {band!r}: choose one of {', '.join(sorted(known))}")
     if not rows:
         raise DataError(f"{opened.name}: no candidate has these grades and scores: choose others")
     fits: list[LensFit | EngineError | None] = [None] * len(rows)

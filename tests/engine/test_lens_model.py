@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LightModel.light_model import LightModel
 from scipy.ndimage import gaussian_filter
 
+from engine.catalogue import Project
 from engine.errors import ImageError
+from engine.images.mosaic import open_mosaic
+from engine.interpret.lens_model import stamps as lens_stamps
 from engine.interpret.lens_model.fit import fit_lens
 from engine.interpret.lens_model.stamps import WIDEST, fit_lenses, fit_request, usual_side
 from engine.interpret.lens_model.view import FitRequest
-from engine.types import LensFit
+from engine.types import LensFit, Step
+from tests.engine.catalogue_parts import detection
+from tests.engine.cli_parts import CommandLine
 from tests.engine.sky_parts import mosaic_of
 
 SCALE, SIDE, FWHM = 0.14, 36, 0.3
@@ -24,6 +32,9 @@ MASS = [
 ]
 SOURCE = {"amp": 300.0, "R_sersic": 0.15, "n_sersic": 1.0, "e1": 0.1, "e2": 0.1, "center_x": 0.15, "center_y": 0.1}
 GALAXY = {"amp": 60.0, "R_sersic": 0.8, "n_sersic": 3.0, "e1": 0.1, "e2": -0.05, "center_x": 0.0, "center_y": 0.0}
+
+EMPTY = np.zeros((2, 2), np.float32)
+NO_FIT = LensFit(*[0.0] * 12, *[EMPTY] * 5)
 
 
 def stamp(*, lensed: bool = True, side: int = SIDE, seed: int = 1) -> np.ndarray:
@@ -172,3 +183,37 @@ def test_many_are_fitted_in_processes_and_errors_come_with_their_request(found: 
     items = dict(item for step in fit_lenses(requests) for item in step.items)
     assert items[0].einstein_radius == pytest.approx(found.einstein_radius, abs=1e-6)
     assert isinstance(items[1], ImageError)
+
+
+def test_the_command_writes_a_table_with_units(tmp_path: Path, mosaic_file: Path, monkeypatch, capsys) -> None:
+    def answers(requests: Sequence[FitRequest], _: int) -> Iterator[Step]:
+        """The second is answered first."""
+        assert [request.fwhm for request in requests] == [0.8, 0.8]
+        yield Step(1, 2, ((1, ImageError("There are hardly any data")),))
+        yield Step(2, 2, ((0, replace(NO_FIT, einstein_radius=1.5, notes=("Much is left over",))),))
+
+    monkeypatch.setattr(lens_stamps, "fit_lenses", answers)
+    project, out = tmp_path / "night.deeplense", tmp_path / "lenses.ecsv"
+    with Project.create(project) as opened:
+        run = opened.start_run(open_mosaic(mosaic_file), "finder-1")
+        opened.add(run, [detection(60.0, 70.0, 0.9), detection(100.0, 40.0, 0.5)])
+    done = CommandLine(capsys)("fit", project, "--out", out, "--seeing", "0.8", "--processes", "1")
+    assert done.status == 0, done.err
+    table = Table.read(out)
+    assert table["einstein_radius"].tolist()[0] == 1.5
+    assert np.isnan(table["einstein_radius"][1])
+    assert str(table["einstein_radius"].unit) == "arcsec"
+    assert table["notes"].tolist() == ["Much is left over", "There are hardly any data"]
+    assert "1 of 2 candidates could not be fitted" in done.err
+
+
+def test_the_command_refuses_before_it_works(tmp_path: Path, mosaic_file: Path, capsys) -> None:
+    project = tmp_path / "night.deeplense"
+    with Project.create(project) as opened:
+        run = opened.start_run(open_mosaic(mosaic_file), "finder-1")
+        opened.add(run, [detection(60.0, 70.0, 0.9)])
+    command_line = CommandLine(capsys)
+    assert "no table format ends in '.txt'" in command_line("fit", project, "--out", tmp_path / "a.txt").err
+    assert "choose others" in command_line("fit", project, "--out", tmp_path / "a.csv", "--grades", "A").err
+    assert command_line("fit", project, "--out", tmp_path / "a.csv", "--band", "Z").status == 2
+    assert not (tmp_path / "a.csv").exists()
