@@ -63,14 +63,17 @@ def append(
     *,
     display: Mapping[str, Any] | None = None,
     dwell: float | None = None,
+    model_of: Mapping[int, str] | None = None,
+    standing: Mapping[int, Mapping[Any, Any]] | None = None,
 ) -> None:
     """Append an event for each candidate with what its grader states of it, and bring what is said up to date.
 
-    Grades and notes that are new get the time of the event.
+    Grades and notes that are new get the time of the event. ``model_of`` and ``standing`` are the answers of ``models``
+    and ``opinions.of_grader`` where the caller has them: each question is a journey to a server.
     """
     ids = list(stated)
-    model_of = models(connection, ids)
-    standing = opinions.of_grader(connection, ids, grader)
+    model_of = models(connection, ids) if model_of is None else model_of
+    standing = opinions.of_grader(connection, ids, grader) if standing is None else standing
     at, shown = next_moment(connection, grader), None if display is None else to_json(display)
     stated = {number: _timed(kind, values, at) for number, values in stated.items()}
     lines = [

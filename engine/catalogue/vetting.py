@@ -122,7 +122,7 @@ class Vetting(Database):
     ) -> Changes:
         wanted = numbers(ids)
         with self.writing() as connection:
-            journal.models(connection, wanted)  # says so where a candidate does not exist
+            models = journal.models(connection, wanted)  # says so where a candidate does not exist
             standing = opinions.of_grader(connection, wanted, grader)
             stated = {
                 number: values
@@ -135,7 +135,8 @@ class Vetting(Database):
             group = self._group or _Group(text)
             if group.id is None:
                 group.id = journal.begin_operation(connection, group.text, grader)
-            journal.append(connection, group.id, "do", kind, grader, stated, display=display, dwell=dwell)
+            known: dict[str, Any] = {"model_of": models, "standing": standing}
+            journal.append(connection, group.id, "do", kind, grader, stated, display=display, dwell=dwell, **known)
             return Changes(group.text, tuple(stated), frozenset({history.CHANGED[kind]}))
 
     @contextlib.contextmanager
