@@ -44,7 +44,7 @@ class GalleryPanel(QWidget):
         self._wanted: dict[object, int] = {}
         self._made: set[int] = set()
         self.reader = StampReader(self, make=read_thumbnail, kept=_KEPT)
-        self.view = GalleryView(self._caption, self._picture)
+        self.view = GalleryView(self._caption, self._picture, self._tip)
         self.filters = FilterBar(session)
         self.empty = QLabel(
             "No candidate to show. Scan a mosaic, or widen the filter.",
@@ -172,8 +172,14 @@ class GalleryPanel(QWidget):
             return Caption()
         marks = " ".join(part for part in (signs(candidate), "✎" if candidate.note else "") if part)
         if self._session.conceals(candidate):
-            return Caption(None, "", marks, "Grade it to see what is known of it")
-        return Caption(candidate.grade, candidate.subclass or score_text(candidate.score), marks, tip(candidate))
+            return Caption(None, "", marks)
+        return Caption(candidate.grade, candidate.subclass or score_text(candidate.score), marks)
+
+    def _tip(self, row: int) -> str:
+        candidate = self._pages.candidate(row)
+        if candidate is None:
+            return ""
+        return "Grade it to see what is known of it" if self._session.conceals(candidate) else tip(candidate)
 
     # stamps -------------------------------------------------------------------------------------------------------
 

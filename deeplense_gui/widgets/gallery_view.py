@@ -36,12 +36,11 @@ _MIDDLE = Qt.AlignmentFlag.AlignVCenter
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What stands under a stamp: the grade, a text at the right, signs (flag, note), and a tip."""
+    """What stands under a stamp: the grade, a text at the right, and signs (flag, note)."""
 
     grade: str | None = None
     text: str = ""
     signs: str = ""
-    tip: str = ""
 
 
 class GalleryView(QAbstractScrollArea):
@@ -56,9 +55,15 @@ class GalleryView(QAbstractScrollArea):
     view_changed = Signal()
     resized = Signal(int)
 
-    def __init__(self, caption: Callable[[int], Caption], picture: Callable[[int], QImage | None]) -> None:
+    def __init__(
+        self,
+        caption: Callable[[int], Caption],
+        picture: Callable[[int], QImage | None],
+        tip: Callable[[int], str] = lambda row: "",
+    ) -> None:
         super().__init__()
-        self._caption, self._picture = caption, picture
+        self._caption, self._picture, self._tip = caption, picture, tip
+        self._fonts = (style.font(points=8.5), style.font(points=8.5, bold=True))
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.current: int | None = None
         self._anchor: int | None = None
@@ -209,7 +214,7 @@ class GalleryView(QAbstractScrollArea):
         painter.fillRect(strip, QColor(colours.panel))
         inner = strip.adjusted(4, 0, -4, 0)
         if caption.grade:
-            painter.setFont(style.font(points=8.5, bold=True))
+            painter.setFont(self._fonts[1])
             wide = max(QFontMetrics(painter.font()).horizontalAdvance(caption.grade) + 10, 18)
             chip = QRectF(inner.left(), strip.top() + 3, wide, CAPTION - 6)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -220,7 +225,7 @@ class GalleryView(QAbstractScrollArea):
             painter.setPen(QColor("#10131a"))
             painter.drawText(chip, _CENTRED, caption.grade)
             inner.setLeft(int(chip.right()) + 4)
-        painter.setFont(style.font(points=8.5))
+        painter.setFont(self._fonts[0])
         painter.setPen(QColor(colours.warning))
         if caption.signs:
             painter.drawText(inner, _MIDDLE | Qt.AlignmentFlag.AlignLeft, caption.signs)
@@ -308,7 +313,7 @@ class GalleryView(QAbstractScrollArea):
         """A tip for the stamp under the cursor."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             row = self.index_at(event.pos())
-            QToolTip.showText(event.globalPos(), self._caption(row).tip if row is not None else "", self)
+            QToolTip.showText(event.globalPos(), self._tip(row) if row is not None else "", self)
             return True
         return super().viewportEvent(event)
 

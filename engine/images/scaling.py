@@ -25,14 +25,15 @@ def background(image: NDArray[np.floating]) -> tuple[float, float]:
     Both are taken within three sigma of the median, repeatedly. An image without data gives (nan, nan); one without
     noise a sigma of 0. Of a large image a regular sample is used.
     """
-    values = np.sort(_finite_sample(image))  # once: each clip is then a slice, and each median a look
+    values = np.sort(_finite_sample(image))  # once: each clip is then a slice
     if not len(values):
         return float("nan"), float("nan")
     centre = sigma = 0.0
     for _ in range(_CLIPS):
-        centre = _middle(values)
+        half = len(values) // 2
+        centre = float(values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2)
         deviations = np.abs(values - np.float32(centre))
-        sigma = 1.4826 * _middle(np.partition(deviations, (len(values) // 2 - 1, len(values) // 2)))
+        sigma = 1.4826 * _median(deviations)
         inside = np.flatnonzero(deviations <= 3 * sigma)
         if sigma == 0 or len(inside) == len(values):
             break
@@ -186,10 +187,11 @@ def _default_limits(image: NDArray[np.floating]) -> Limits:
     return limits(image)
 
 
-def _middle(ordered: FloatArray) -> float:
-    """The median of values whose middle ones are at their places in order."""
-    half = len(ordered) // 2
-    return float(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+def _median(values: FloatArray) -> float:
+    """The median of finite values, without the checks of numpy's, which take longer than the few pixels of a stamp."""
+    parted, half = values.copy(), len(values) // 2
+    parted.partition(half)
+    return float(parted[half] if len(values) % 2 else (parted[:half].max() + parted[half]) / 2)
 
 
 def _fallback_sigma(values: FloatArray) -> float:

@@ -11,7 +11,7 @@ import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class Sheet:
     stamps: tuple[Stamp, ...]
     layout: Mapping[str, Any]
     problems: tuple[str, ...] = ()
+    _alone: dict[tuple[int, int], Mosaic] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def side(self) -> float:
@@ -86,8 +87,10 @@ class Sheet:
         """The sheet with nothing on it but the stamp around a position, so that no neighbour is seen beside it."""
         cell = int(self.layout["cell"])
         box = (round(y) // cell * cell, round(x) // cell * cell)
-        planes = tuple(_Cell(plane, (*box, cell)) for plane in self.mosaic.planes)
-        return replace(self.mosaic, planes=planes)
+        if box not in self._alone:  # each stamp is asked for many times: by every panel, with every frame
+            planes = tuple(_Cell(plane, (*box, cell)) for plane in self.mosaic.planes)
+            self._alone[box] = replace(self.mosaic, planes=planes)
+        return self._alone[box]
 
 
 class _Store:
@@ -146,7 +149,8 @@ class _SheetPlane:
                 if here.start < here.stop and there.start < there.stop:
                     bands = self.store.pixels(down * self.columns + across)
                     pixels = bands[self.band if len(bands) > 1 else 0]  # grey among colours: alike in all of them
-                    out[here, there] = pixels[np.ix_(rows[here] - stamp.y0, columns[there] - stamp.x0)]
+                    pixels = pixels[rows[here.start] - stamp.y0 :: step, columns[there.start] - stamp.x0 :: step]
+                    out[here, there] = pixels[: here.stop - here.start, : there.stop - there.start]
         return out
 
 

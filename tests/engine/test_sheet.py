@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -177,3 +179,11 @@ def test_an_animated_picture_is_its_first_frame(tmp_path):
         assert picture.n_frames == 3
     assert (read_picture(tmp_path / "moving.png") == 10).all()
     assert len(opened(tmp_path).stamps) == 1
+
+
+def test_a_stamp_alone_belongs_to_the_sheet_it_is_asked_of(folder):
+    sheet = opened(folder)
+    first = sheet.stamps[0]
+    assert sheet.alone(first.x, first.y) is sheet.alone(first.x, first.y)
+    renamed = replace(sheet, mosaic=replace(sheet.mosaic, id="another"))
+    assert renamed.alone(first.x, first.y).id == "another"
