@@ -26,6 +26,7 @@ class SharedDialog(QDialog):
         self._session = session
         self._wanted = self._new = False
         self._search: Any = None
+        self._focused: QWidget = self
         self.place = QLineEdit(place, objectName="place")
         self.place.setPlaceholderText(EXAMPLE)
         self.place.setMinimumWidth(WIDTH)
@@ -71,8 +72,10 @@ class SharedDialog(QDialog):
         self._new = False
         self._say(" ")
         self.go.setText("Open")
-        for button in (self.test, self.go):
-            button.setEnabled(bool(self.place.text().strip()))
+        ready = bool(self.place.text().strip())
+        self.test.setEnabled(ready)
+        self.go.setEnabled(ready)
+        self.go.setDefault(ready)
 
     def _proceed(self) -> None:
         if self._new:
@@ -107,8 +110,12 @@ class SharedDialog(QDialog):
             self._say(f"The server is reached: a project of {found.candidates:,} candidates{who}.")
 
     def _busy(self, busy: bool) -> None:
+        if busy:
+            self._focused = self.focusWidget() or self.place
         for control in (self.place, self.password, self.test, self.go):
             control.setEnabled(not busy)
+        if not busy:
+            self._focused.setFocus()  # else it stays where it went meanwhile: on Cancel
 
     def _say(self, text: str, *, failed: bool = False) -> None:
         self.answer.setText(text)

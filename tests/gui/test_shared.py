@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSettings, Qt
+from PySide6.QtWidgets import QDialogButtonBox
 
 from deeplense_gui.dialogs.notices import Notice
 from deeplense_gui.dialogs.shared import SharedDialog
@@ -144,6 +145,7 @@ def test_the_dialog_tries_the_address_makes_a_project_and_keeps_no_password(qtbo
     asked.password.setText("wrong")
     qtbot.mouseClick(asked.test, LEFT)
     qtbot.waitUntil(lambda: "refuses this user or password" in asked.answer.text(), timeout=8_000)
+    assert asked.focusWidget() is not asked.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Cancel)
     asked.password.setText(PASSWORD)
     qtbot.mouseClick(asked.go, LEFT)
     qtbot.waitUntil(lambda: asked.go.text() == "Make it", timeout=8_000)
