@@ -38,7 +38,8 @@ def write_pdf(
     from matplotlib.backends.backend_pdf import PdfPages
 
     # Letters are kept as text, so that names can be searched for and copied.
-    with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}), PdfPages(path) as pages:
+    with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}), path.open("wb") as file:
+        pages = PdfPages(file)  # ended only when all is well: its own end hides what went wrong, such as a full disk
         pages.savefig(_cover(rows, facts, views))
         together = 1 if one_a_page else _ON_A_SHEET
         for start in range(0, len(rows), together):
@@ -46,6 +47,7 @@ def write_pdf(
             pages.savefig(_sheet(part, start, len(rows), together, views, remarks))
             yield start + len(part)
         pages.infodict()["Title"] = "Lens candidates"
+        pages.close()
 
 
 def _cover(rows: Sequence[Candidate], facts: Sequence[str], views: Mapping[int, Views]) -> Figure:

@@ -1,14 +1,18 @@
 """The report: every candidate is there with its stamps, and text from files or people cannot break the page."""
 
 import base64
+import errno
 import io
+import os
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from engine.errors import DataError
+from engine.export.pdf import write_pdf
 from engine.export.report import report_job, write_report
 from engine.images.mosaic import open_mosaic
 from engine.types import Candidate, Mosaic
@@ -125,3 +129,25 @@ def test_a_report_that_is_cancelled_leaves_nothing(mosaic_file, tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} <= {".fits"}
     with pytest.raises(DataError, match=r"ends in \.html or \.pdf"):
         next(report_job(rows, [mosaic], tmp_path / "night.doc"))
+
+
+class Full(io.BytesIO):
+    """A file on a disk that has room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def write(self, content):
+        if self.tell() + len(content) > self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(content)
+
+
+@pytest.mark.parametrize("room", [0, 1_000, 3_000, 10_000])
+def test_a_full_disk_is_told_as_such_wherever_a_report_is(mosaic_file, tmp_path, monkeypatch, room):
+    mosaic = open_mosaic(mosaic_file)
+    rows = [candidate(k, mosaic, 40 + 20 * k, 50) for k in range(2)]
+    monkeypatch.setattr(Path, "open", lambda *_: Full(room))
+    with pytest.raises(OSError, match="No space left"):
+        list(write_pdf(tmp_path / "night.pdf", rows, {}, {}, ["a night"]))
