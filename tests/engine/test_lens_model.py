@@ -120,6 +120,12 @@ def test_missing_pixels_neighbours_and_hot_pixels_hardly_matter() -> None:
     assert fitted(pixels).einstein_radius == pytest.approx(1.2, abs=0.04)
 
 
+def test_a_fit_stays_near_the_ring_that_was_drawn() -> None:
+    found = fitted(stamp(), einstein_radius=0.6)
+    assert 0.4 <= found.einstein_radius <= 0.9
+    assert any("draw it anew" in note for note in found.notes)
+
+
 def test_a_large_stamp_is_searched_coarsely_and_fitted_finely() -> None:
     large = fitted(stamp(side=83), einstein_radius=1.0)
     assert large.data.shape == (83, 83)

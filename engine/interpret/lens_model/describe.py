@@ -68,14 +68,17 @@ def _source(p: dict[str, float], brightness: float) -> tuple[NDArray[np.float64]
 
 def _notes(fit: LensFit, found: OptimizeResult, view: View, request: FitRequest) -> tuple[str, ...]:
     """What speaks against a fit, in words."""
-    low, high = bounds(len(found.x), view.centre, view.scale, len(view.pixels))
+    low, high = bounds(len(found.x), view.centre, view.scale, view.ring)
     notes = [request.note] if request.note else []
     pixels = int(view.inside.sum())
     if pixels * (fit.chi2_alone - fit.chi2) < _WORTH or not fit.arcs.any():
         notes.append("A lensed source explains hardly more than the galaxy alone: there may be no lens")
     if fit.einstein_radius < max(request.fwhm, 3 * view.scale):
         notes.append("The ring is smaller than the seeing: it cannot be told from the core of the galaxy")
-    if found.x[len(LIGHT)] > 0.98 * high[len(LIGHT)]:
+    at_limit = not 1.02 * low[len(LIGHT)] < found.x[len(LIGHT)] < 0.98 * high[len(LIGHT)]
+    if at_limit and request.einstein_radius is not None:
+        notes.append("The fit wants another radius than the ring that was drawn: draw it anew, or take it away")
+    elif found.x[len(LIGHT)] > 0.98 * high[len(LIGHT)]:
         notes.append("The ring reaches the rim: choose a wider field")
     if fit.chi2 > _POOR:
         notes.append("Much is left over: structure, neighbours or point images that the model does not know")

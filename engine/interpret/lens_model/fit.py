@@ -59,7 +59,7 @@ def fit_lens(request: FitRequest) -> Iterator[Step]:
 
 def fit(view: View, start: Vector, steps: int, loss: Literal["soft_l1", "cauchy"] = "soft_l1") -> OptimizeResult:
     """Least squares from a start, within the bounds of a lens."""
-    low, high = bounds(len(start), view.centre, view.scale, len(view.pixels))
+    low, high = bounds(len(start), view.centre, view.scale, view.ring)
     margin = 1e-6 * (high - low)
 
     def misfit(vector: Vector) -> Vector:
@@ -105,7 +105,7 @@ def starts(view: View, alone: Vector, radius: float) -> list[Vector]:
     places = [(0.0, 0.0)] + [
         (r * np.cos(a), r * np.sin(a)) for r in (0.15, 0.35) for a in np.linspace(0, 2 * np.pi, 8, endpoint=False)
     ]
-    for radius in radii:
+    for radius in sorted(one for one in radii if view.ring[0] < one < view.ring[1]):
         for x, y in places:
             mass = [radius, 0.7 * p["light_e1"], 0.7 * p["light_e2"], 0.0, 0.0]
             source = [np.log(0.15 * radius), 1.2, 0.0, 0.0, p["x"] + x * radius, p["y"] + y * radius]

@@ -65,11 +65,11 @@ def ellipse(e1: float, e2: float) -> tuple[float, float]:
     return (1 - e) / (1 + e), float(np.degrees(np.arctan2(e2, e1)) / 2)
 
 
-def bounds(size: int, centre: tuple[float, float], scale: float, pixels: int) -> tuple[Vector, Vector]:
-    """Lowest and highest vector: the deflector is near ``centre``, its ring between two pixels and the rim."""
+def bounds(size: int, centre: tuple[float, float], scale: float, ring: tuple[float, float]) -> tuple[Vector, Vector]:
+    """Lowest and highest vector: the deflector is near ``centre``, the Einstein radius between the two of ``ring``."""
     limits = np.array([*LIGHT.values(), *_MASS.values(), *_SOURCE.values()])[:size]
     low, high = limits[:, 1], limits[:, 2]
     slack = max(0.1, 2 * scale)
     low[4:6], high[4:6] = np.array(centre) - slack, np.array(centre) + slack
-    low[6:7], high[6:7] = 2 * scale, pixels / 2 * scale
+    low[6:7], high[6:7] = ring
     return low, high

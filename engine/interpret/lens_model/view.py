@@ -15,6 +15,7 @@ from engine.types import FloatArray
 
 _FRACTION = 0.03  # of the light: what a Sersic profile and an imperfect PSF miss where a galaxy is bright
 _SMALLEST, _FEWEST = 16, 100  # pixels a side; pixels with data
+_ABOUT = 1.5  # how far a fit may end from the ring that a person drew, as a factor
 _COARSE = 80  # pixels a side beyond which the search is done at coarser ones
 
 
@@ -24,8 +25,8 @@ class FitRequest:
 
     ``pixels`` (n, n) are centred on the deflector, NaN where there are no data, ``pixel_scale`` is in arcsec;
     ``kernel`` (odd, odd) is the PSF at that scale, None for a Gaussian of ``fwhm`` arcsec; ``einstein_radius`` (arcsec)
-    is where to begin, None for where most light is left beside the deflector. ``note`` says what had to be assumed,
-    and is among the notes of the fit.
+    is where to begin, and within half as much again to end; None for where most light is left beside the deflector.
+    ``note`` says what had to be assumed, and is among the notes of the fit.
     """
 
     pixels: FloatArray
@@ -48,6 +49,7 @@ class View:
     transform: NDArray[np.complex128]  # of the PSF
     padded: tuple[int, int]
     centre: tuple[float, float]  # the brightest pixel near the middle
+    ring: tuple[float, float]  # least and greatest Einstein radius
 
     @classmethod
     def of(cls, request: FitRequest, *, fine: int) -> View:
@@ -84,6 +86,7 @@ class View:
             rfft2(whole),
             (side, side),
             _peak(bright, radius < max(0.12 * axis[-1], 2.5 * scale), axis),
+            _ring(request.einstein_radius, 2 * scale, n / 2 * scale),
         )
 
     def rays(self) -> tuple[Vector, Vector]:
@@ -134,6 +137,13 @@ def coarser(request: FitRequest) -> tuple[View, float]:
 def _peak(image: NDArray[np.float64], near: NDArray[np.bool_], axis: NDArray[np.floating]) -> tuple[float, float]:
     y, x = np.unravel_index(int(np.argmax(np.where(near, image, -np.inf))), image.shape)
     return float(axis[x]), float(axis[y])
+
+
+def _ring(measured: float | None, least: float, most: float) -> tuple[float, float]:
+    """Around a radius that a person measured, else between two pixels and the rim."""
+    if measured is None or not least < measured < most:
+        return least, most
+    return max(least, measured / _ABOUT), min(most, measured * _ABOUT)
 
 
 def _sky(rim: Vector) -> tuple[float, float]:
