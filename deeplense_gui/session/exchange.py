@@ -89,9 +89,10 @@ class ExchangeVerbs(Core):
         name, table = project.name, f"deeplense-{uuid.uuid4().hex[:12]}"
 
         def files(folder: Path) -> Iterator[Step]:
+            from engine.catalogue.known import matches
             from engine.exchange.files import write_table
 
-            yield from write_table(project.rows(ids), folder, f"{name}-{table[-6:]}")
+            yield from write_table(project.rows(ids), folder, f"{name}-{table[-6:]}", matches(project, ids))
 
         def messages(path: Path) -> list[dict[str, str]]:
             link.sent[table], link.urls[table] = ids, path.as_uri()

@@ -29,6 +29,7 @@ def send(
     quiet: Quiet = False,
 ) -> None:
     """Send a project's candidates as a table to TOPCAT or any other program that listens to SAMP."""
+    from engine.catalogue.known import matches
     from engine.catalogue.store import Project
     from engine.exchange.samp import Connection
     from engine.export import write_catalogue
@@ -36,6 +37,7 @@ def send(
     chosen = {grade.strip() for grade in grades.split(",")} if grades else None
     with Project.open(project, read_only=True) as opened:
         name, rows = opened.name, opened.rows(opened.ids(grades=chosen, min_score=min_score))
+        known = matches(opened, [row.id for row in rows])
     if not rows:
         raise DataError(f"{name} has no such candidates: nothing was sent")
     connection = Connection(on_message=_ignore, on_clients=_ignore, on_lost=_ignore)
@@ -43,7 +45,7 @@ def send(
         try:
             if not connection.open():
                 raise ExchangeError("No SAMP hub runs: start TOPCAT or Aladin first, which bring one")
-            table = write_catalogue(rows, Path(folder) / f"{name}.vot")
+            table = write_catalogue(rows, Path(folder) / f"{name}.vot", known)
             delivery = follow(_delivering(connection, table, to), "Sending", quiet)
         finally:
             connection.close()

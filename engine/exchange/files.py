@@ -16,6 +16,7 @@ from engine.errors import ExchangeError
 from engine.exchange.network import session, trouble
 from engine.export import write_catalogue
 from engine.export.atomic import atomic
+from engine.export.columns import Known
 from engine.export.stamps import stamps_job
 from engine.export.view import view_box, write_cutout
 from engine.types import Candidate, Mosaic, Step
@@ -26,10 +27,10 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 _FITS = (b"SIMPLE", b"\x1f\x8b")  # plain, or packed with gzip, which other programs unpack too
 
 
-def write_table(rows: Sequence[Candidate], folder: Path, name: str) -> Iterator[Step]:
-    """Write candidates as a VOTable for others to read; the item of the last step is its path."""
+def write_table(rows: Sequence[Candidate], folder: Path, name: str, known: Known | None = None) -> Iterator[Step]:
+    """Write candidates, with what is known of them, as a VOTable for others; the item of the last step is its path."""
     yield Step(0, 0, note=name)
-    path = write_catalogue(rows, folder / f"{_plain(name)}.vot")
+    path = write_catalogue(rows, folder / f"{_plain(name)}.vot", known)
     yield Step(1, 1, (path,))
 
 
