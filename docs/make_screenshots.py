@@ -1,10 +1,11 @@
 """Make the screenshots of the guide from the running program: ``python docs/make_screenshots.py [FOLDER]``.
 
-They show the demo field as any user sees it: opened, scanned, a few candidates graded, the best one explained. Nothing
-is drawn by hand. Needs no display. The demo field is made anew, so that your own grades of it stay as they are; name a
-folder that holds one in ``DEEPLENSE_CACHE`` to save the minutes.
+They show a field like the demo's, smaller, as any user sees it: scanned, a lens explained, the first candidates graded
+(A what the truth table says is a lens, X what is none), a report, blind mode. Nothing is drawn by hand. Needs no
+display, and some minutes of a processor.
 """
 
+import argparse
 import os
 import sys
 import tempfile
@@ -13,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ.setdefault("DEEPLENSE_CACHE", tempfile.mkdtemp(prefix="deeplense-"))
-PATIENCE = 900  # seconds; the first run makes the demo field
-SETTLE = 1.5
-GRADES = "AABXABC"
+PATIENCE = 3600  # seconds
+SETTLE = 2.0
+GRADED = 14
+NEAR = 8  # pixels from a lens
+QUALITY = 82  # of WebP
 
 
 def wait(application: object, condition: Callable[[], object], what: str) -> None:
@@ -35,7 +37,54 @@ def settle(application: object) -> None:
     wait(application, lambda: time.monotonic() > deadline, "a moment")
 
 
-def main(folder: Path) -> None:
+def field(folder: Path, side: int) -> list[Path]:
+    """A field as crowded as the demo's."""
+    from engine.simulate.field import FieldRequest, make_field
+
+    demo = FieldRequest()
+    share = (side / demo.side) ** 2
+    request = FieldRequest(side, demo.seed, *(round(share * n) for n in (3 * demo.lenses, demo.galaxies, demo.stars)))
+    paths: list[Path] = []
+    for step in make_field(folder, request):
+        paths = [Path(path) for path in step.items] or paths
+    return paths
+
+
+def lens_at(x: float, y: float, folder: Path) -> float:
+    """The Einstein radius (arcsec) of the lens at a pixel, 0 where there is none."""
+    from astropy.table import Table
+
+    truth = Table.read(folder / "truth.ecsv")
+    near = truth[(truth["x"] - x) ** 2 + (truth["y"] - y) ** 2 < NEAR**2]
+    return float(near["einstein_radius"][0]) if len(near) else 0.0
+
+
+def save_page(path: Path) -> None:
+    """Have the first page of stamps of a PDF report saved as a picture as well."""
+    from matplotlib.backends import backend_pdf
+
+    class Pages(backend_pdf.PdfPages):
+        def savefig(self, figure: object, **options: object) -> None:
+            super().savefig(figure, **options)
+            if self.get_pagecount() == 2:
+                figure.savefig(path, dpi=80, pil_kwargs={"quality": QUALITY})
+
+    backend_pdf.PdfPages = Pages
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "images")
+    parser.add_argument("--side", type=int, default=1600, help="of the field, pixels")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="deeplense-") as work:
+        os.environ["DEEPLENSE_CACHE"] = work
+        take_pictures(options.folder, field(Path(work), options.side), Path(work))
+
+
+def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
+    """Go through the window as a user does, and save what is seen."""
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
@@ -44,9 +93,7 @@ def main(folder: Path) -> None:
     from deeplense_gui.preferences import Preferences
     from deeplense_gui.session import Session
 
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = Path(tempfile.mkdtemp()) / "settings.ini"
-    preferences = Preferences(QSettings(str(settings), QSettings.Format.IniFormat))
+    preferences = Preferences(QSettings(str(work / "settings.ini"), QSettings.Format.IniFormat))
     preferences.grader = "Vera"
     application = QApplication(sys.argv[:1])
     style.apply(application, preferences.theme)
@@ -56,28 +103,45 @@ def main(folder: Path) -> None:
     window.resize(1440, 900)
     window.show()
 
-    def take(name: str, widget: object = window) -> None:
+    def take(name: str) -> None:
         settle(application)
-        widget.grab().save(str(folder / f"{name}.png"))
+        window.grab().save(str(folder / f"{name}.webp"), "WEBP", QUALITY)
 
-    take("start")
-    session.open_demo()
-    wait(application, lambda: session.scan_job is not None, "the demo field")
-    wait(application, lambda: len(session.ids()) > 50, "the first candidates")
-    take("scanning")
+    session.open_mosaic(paths)
+    wait(application, lambda: session.mosaic is not None, "the field")
+    session.scan()
     wait(application, lambda: session.scan_job is None, "the scan")
-    session.select(int(session.ids()[0]))
-    for letter in GRADES:
-        session.grade(letter)
     explained: list[object] = []
     session.explained.connect(lambda *found: explained.append(found))
-    session.select(int(session.ids()[0]))
-    take("window")
-    session.explain("gradcam")
+    *best, following = session.rows(session.ids()[: GRADED + 1])
+    lenses = {row.id: radius for row in best if (radius := lens_at(row.x, row.y, paths[0].parent))}
+    session.select(max(lenses, key=lambda identity: lenses[identity]))
+    window.panels["mosaic"].canvas.centre_on_selection()
+    session.explain(session.saliency_methods()[0])
     wait(application, lambda: explained, "the saliency map")
-    take("saliency", window.panels["inspector"])
+    take("window")
+    for row in best:
+        session.select(row.id)
+        session.grade("A" if row.id in lenses else "X")
+    window.swap_list()
+    window.spread_list()
+    take("gallery")
+    save_page(folder / "report.webp")
+    session.set_filters(grades=frozenset("ABCX"))
+    ended: list[object] = []
+    session.jobs.finished.connect(lambda job, *_: ended.append(job.name))
+    session.export(work / "report.pdf")
+    wait(application, lambda: any("report.pdf" in str(name) for name in ended), "the report")
+    session.clear_filters()
+    window.spread_list()
+    window.swap_list()
+    session.set_blind(True)
+    session.select(following.id)
+    window.panels["mosaic"].canvas.centre_on(following.x, following.y)
+    window.statusBar().clearMessage()
+    take("blind")
     window.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images")
+    main()
