@@ -19,8 +19,10 @@ for _name in ("config", "data", "cache", "state"):
 os.environ["HOME"] = os.environ["USERPROFILE"] = os.environ["APPDATA"] = os.environ["LOCALAPPDATA"] = str(_HOME)
 os.environ["DEEPLENSE_CACHE"] = str(_HOME / "cache" / "deeplense")
 os.environ["MPLBACKEND"] = "Agg"
+# Processes that test beside each other would wait for one another's threads.
+_THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, os.cpu_count() or 1)
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, str(min(2, os.cpu_count() or 1)))
+    os.environ[_name] = str(_THREADS)
 os.environ["DEEPLENSE_PRECISION"] = "float32"  # the same scores on every processor
 if os.environ.get("DEEPLENSE_TEST_DISPLAY") != "1":
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
