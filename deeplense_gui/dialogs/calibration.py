@@ -53,6 +53,7 @@ class CalibrationDialog(QDialog):
         column.addWidget(self._make_stamps())
         column.addWidget(self.buttons)
         session.changed.connect(self._on_changed)
+        session.jobs.finished.connect(self._on_job)
         self._on_changed()
 
     def _make_queue(self) -> QGroupBox:
@@ -151,9 +152,13 @@ class CalibrationDialog(QDialog):
         self.there.setText("Making them: see Jobs. They are counted here when they are there.")
         self.making.emit({name: spin.value() for name, spin in self.numbers.items()})
 
+    def _on_job(self, _job: object, _reason: object, _error: object) -> None:
+        """Stamps were made, or could not be: the window says why, and it can be tried again."""
+        self._on_changed()
+
     def _on_changed(self, _changes: object = None) -> None:
         """Say how many stamps there are."""
-        kinds, total = self._session.calibration_kinds(), 0
+        kinds = self._session.calibration_kinds()
         total = sum(kinds.values())
         names = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
         self.there.setText(f"There are {total:,}: {names}." if total else "There are none yet.")

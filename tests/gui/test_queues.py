@@ -14,7 +14,8 @@ from deeplense_gui.dialogs.resolve import ResolveDialog
 from deeplense_gui.models.candidates import signs, tip
 from engine.catalogue.calibration import CalibrationItem, add_stamps
 from engine.catalogue.store import Project
-from engine.types import Detection
+from engine.errors import DataError
+from engine.types import Detection, Step
 from tests.gui.parts import dialog, messages, press
 
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
@@ -131,6 +132,38 @@ def test_shares_that_leave_nothing_are_refused(qtbot, mixed):
     asked.stamps.setValue(90)
     asked.controls.setValue(0)
     qtbot.waitUntil(lambda: "stamps are wanting: make more" in asked.told.text(), timeout=5_000)
+
+
+def test_stamps_are_made_from_the_dialog_other_ones_each_time_or_it_is_said_why_not(qtbot, vetting, monkeypatch):
+    session = vetting.session
+    asked_for = []
+
+    def calibrate(project, mosaic, request, classifier):
+        asked_for.append(request)
+        yield Step(0, 1)
+        if request.lenses > 100:
+            raise DataError("too few galaxies to paint on: ask for fewer")
+        run = project.start_run(mosaic, "calibration", {"calibration": request.seed})
+        item = CalibrationItem(f"d{request.seed}", "dud", 10.0 * request.seed, 10.0, is_lens=False)
+        yield Step(1, 1, add_stamps(project, mosaic.id, [item], "").ids)
+        project.finish_run(run, "done")
+
+    monkeypatch.setattr("engine.detect.calibration.calibrate", calibrate)
+    seen = messages(session)
+    vetting.actions_by_id["grade.calibrate"].trigger()
+    asked = dialog(vetting, CalibrationDialog)
+    assert asked.there.text() == "There are none yet."
+    for made in (1, 2):
+        asked.numbers["duds"].setValue(made)
+        qtbot.mouseClick(asked.make, LEFT)
+        qtbot.waitUntil(lambda made=made: asked.there.text() == f"There are {made}: {made} dud.", timeout=10_000)
+        qtbot.waitUntil(asked.make.isEnabled)
+    assert [(one.seed, one.duds) for one in asked_for] == [(1, 1), (2, 2)]
+    asked.numbers["lenses"].setValue(200)
+    qtbot.mouseClick(asked.make, LEFT)
+    qtbot.waitUntil(lambda: any("too few galaxies" in text for text, *_ in seen), timeout=10_000)
+    qtbot.waitUntil(asked.make.isEnabled)
+    asked.reject()
 
 
 # duplicates -----------------------------------------------------------------------------------------------------------
