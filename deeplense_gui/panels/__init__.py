@@ -32,8 +32,8 @@ class Panel(NamedTuple):
 
 
 PANELS: tuple[Panel, ...] = (
+    Panel("inspector", "Inspector", "right", InspectorPanel),  # first: the next stamp before all else
     Panel("mosaic", "Mosaic", "centre", MosaicPanel),
-    Panel("inspector", "Inspector", "right", InspectorPanel),
     Panel("vetting", "Grade", "right", VettingPanel),
     Panel("candidates", "Candidates", "bottom", CandidatesPanel),
     Panel("gallery", "Gallery", "bottom", GalleryPanel, tabbed=True),
