@@ -261,11 +261,7 @@ def positions(connection: Connection, mosaic: str | None, columns: Columns) -> P
     """Where all candidates are, with grade and score, in order of id."""
     with columns.lock:
         columns.refresh(connection)
-        chosen = columns.survey.copy()
-        if mosaic is not None:
-            numbers = {row.id: row.number for row in connection.execute(select(mosaics.c.id, mosaics.c.number))}
-            if numbers.keys() != {mosaic}:  # where there is but one, its number need not be read a million times
-                chosen &= columns.number(connection, "mosaic") == numbers.get(mosaic, 0)
+        chosen = _found_on(connection, mosaic, columns)
         x, y, score = (columns.number(connection, name)[chosen] for name in ("x", "y", "score"))
         grades = np.full(len(chosen), None, object)
         given = select(candidates.c.id, candidates.c.grade).where(candidates.c.kind == "", candidates.c.grade > "")
@@ -273,6 +269,17 @@ def positions(connection: Connection, mosaic: str | None, columns: Columns) -> P
         at = columns.places(np.fromiter(said, np.int64, len(said)))
         grades[at] = [said[id] for id in columns.ids[at].tolist()]
         return Positions(columns.ids[chosen], np.stack([x, y], axis=1), grades[chosen], score)
+
+
+def _found_on(connection: Connection, mosaic: str | None, columns: Columns) -> NDArray[np.bool_]:
+    """Which candidates (n,) a scan found, of one mosaic's id if one is given; hold the lock of the columns."""
+    if mosaic is None:
+        return columns.survey
+    numbers = {row.id: row.number for row in connection.execute(select(mosaics.c.id, mosaics.c.number))}
+    if numbers.keys() == {mosaic}:  # the only one: its number need not be read a million times
+        return columns.survey
+    here: NDArray[np.bool_] = columns.survey & (columns.number(connection, "mosaic") == numbers.get(mosaic, 0))
+    return here
 
 
 def rows(
@@ -328,7 +335,7 @@ def _candidate(row: Row[*tuple[Any, ...]], mosaic_ids: dict[int, str], said: Map
     )
 
 
-def counts(connection: Connection, mosaic: str | None, seen_by: str | None) -> dict[str | None, int]:
+def counts(connection: Connection, mosaic: str | None, seen_by: str | None, columns: Columns) -> dict[str | None, int]:
     """How many candidates have each grade; None counts those that have none yet."""
     listed = [candidates.c.kind == ""]
     if mosaic is not None:
@@ -339,7 +346,7 @@ def counts(connection: Connection, mosaic: str | None, seen_by: str | None) -> d
         mine = (opinions.c.candidate == candidates.c.id) & (opinions.c.grader == seen_by)
         counted = counted.select_from(candidates.join(opinions, mine))
     found: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(counted)}
-    # The many that have none are not looked at one by one.
-    total = connection.execute(select(func.count(candidates.c.id)).where(*listed)).scalar_one()
-    left = total - sum(found.values())
+    with columns.lock:  # the database would count them one by one
+        columns.refresh(connection)
+        left = int(np.count_nonzero(_found_on(connection, mosaic, columns))) - sum(found.values())
     return found | ({None: left} if left else {})

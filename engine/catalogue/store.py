@@ -104,9 +104,12 @@ class Project(Vetting):
     def ids(self, query: Query | None = None, **changes: Any) -> NDArray[np.int64]:
         """Ids of candidates, filtered and sorted; ``changes`` are fields of the query, see ``queries.Query``."""
         with self.reading(snapshot=True) as connection:
-            # Inside a transaction there may be what is then taken back: nothing of it is kept.
-            columns = Columns() if self.in_transaction else self._columns
-            return queries.ids(connection, replace(query or Query(), **changes), settings.scheme(connection), columns)
+            query = replace(query or Query(), **changes)
+            return queries.ids(connection, query, settings.scheme(connection), self._kept())
+
+    def _kept(self) -> Columns:
+        """The columns in memory; inside a transaction there may be what is then taken back: nothing of it is kept."""
+        return Columns() if self.in_transaction else self._columns
 
     def rows(self, ids: Sequence[int] | NDArray[np.int64], seen_by: str | None = None) -> list[Candidate]:
         """The candidates of some ids, in that order, each with its newest score; unknown ids are left out.
@@ -118,9 +121,8 @@ class Project(Vetting):
 
     def positions(self, mosaic: str | None = None) -> records.Positions:
         """Where all candidates are, with grade and score, in order of id; of one mosaic's id, if one is given."""
-        with self.reading() as connection:
-            columns = Columns() if self.in_transaction else self._columns
-            return queries.positions(connection, mosaic, columns)
+        with self.reading(snapshot=True) as connection:
+            return queries.positions(connection, mosaic, self._kept())
 
     def candidate(self, id: int, seen_by: str | None = None) -> Candidate:
         """One candidate; ProjectError when there is none of this id."""
@@ -137,8 +139,8 @@ class Project(Vetting):
 
     def counts(self, mosaic: str | None = None, seen_by: str | None = None) -> dict[str | None, int]:
         """How many candidates have each grade; None counts those not graded yet."""
-        with self.reading() as connection:
-            return queries.counts(connection, mosaic, seen_by)
+        with self.reading(snapshot=True) as connection:
+            return queries.counts(connection, mosaic, seen_by, self._kept())
 
     def repeated(self) -> NDArray[np.int64]:
         """Ids of the candidates that are the same object as another one, after what people said last."""

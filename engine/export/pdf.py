@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -39,7 +39,8 @@ def write_pdf(
 
     # Letters are kept as text, so that names can be searched for and copied.
     with rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}), path.open("wb") as file:
-        pages = PdfPages(file)  # ended only when all is well: its own end hides what went wrong, such as a full disk
+        # Ended only when all is well: its own end hides what went wrong, such as a full disk.
+        pages: Any = PdfPages(file)
         pages.savefig(_cover(rows, facts, views))
         together = 1 if one_a_page else _ON_A_SHEET
         for start in range(0, len(rows), together):
