@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -63,7 +64,7 @@ class GalleryView(QAbstractScrollArea):
     ) -> None:
         super().__init__()
         self._caption, self._picture, self._tip = caption, picture, tip
-        self._fonts = (style.font(points=8.5), style.font(points=8.5, bold=True))
+        self._font = style.font(points=8.5)
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.current: int | None = None
         self._anchor: int | None = None
@@ -205,27 +206,19 @@ class GalleryView(QAbstractScrollArea):
             if identity in self._marked and len(self._marked) > 1:
                 shade = QColor(colours.accent)
                 shade.setAlpha(46)
-                painter.fillRect(
-                    cell.adjusted(0, self._drawn, 0, 0), shade
-                )  # the colours of the stamp stay as they are
+                # The caption alone: the stamp keeps its colours.
+                painter.fillRect(cell.adjusted(0, self._drawn, 0, 0), shade)
 
     def _draw_caption(self, painter: QPainter, strip: QRect, caption: Caption) -> None:
         colours = style.theme()
         painter.fillRect(strip, QColor(colours.panel))
         inner = strip.adjusted(4, 0, -4, 0)
         if caption.grade:
-            painter.setFont(self._fonts[1])
-            wide = max(QFontMetrics(painter.font()).horizontalAdvance(caption.grade) + 10, 18)
-            chip = QRectF(inner.left(), strip.top() + 3, wide, CAPTION - 6)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(style.grade_colour(caption.grade))
-            painter.drawRoundedRect(chip, 3, 3)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-            painter.setPen(QColor("#10131a"))
-            painter.drawText(chip, _CENTRED, caption.grade)
-            inner.setLeft(int(chip.right()) + 4)
-        painter.setFont(self._fonts[0])
+            ratio = painter.device().devicePixelRatioF()
+            chip = _chip(caption.grade, style.grade_colour(caption.grade).name(), ratio)
+            painter.drawImage(QPointF(inner.left(), strip.top() + 3), chip)
+            inner.setLeft(inner.left() + round(chip.width() / ratio) + 4)
+        painter.setFont(self._font)
         painter.setPen(QColor(colours.warning))
         if caption.signs:
             painter.drawText(inner, _MIDDLE | Qt.AlignmentFlag.AlignLeft, caption.signs)
@@ -320,3 +313,23 @@ class GalleryView(QAbstractScrollArea):
     def sizeHint(self) -> QSize:
         """A few rows."""
         return QSize(700, 400)
+
+
+@lru_cache(maxsize=64)
+def _chip(grade: str, colour: str, ratio: float) -> QImage:
+    """A grade on its colour, drawn once: a page has hundreds."""
+    font = style.font(points=8.5, bold=True)
+    box = QRectF(0, 0, max(QFontMetrics(font).horizontalAdvance(grade) + 10, 18), CAPTION - 6)
+    image = QImage(round(box.width() * ratio), round(box.height() * ratio), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colour))
+    painter.drawRoundedRect(box, 3, 3)
+    painter.setPen(QColor("#10131a"))
+    painter.setFont(font)
+    painter.drawText(box, _CENTRED, grade)
+    painter.end()
+    return image
