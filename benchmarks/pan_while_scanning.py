@@ -74,6 +74,7 @@ def measure(folder: str, options: argparse.Namespace) -> None:
     busy, under_way = np.concatenate(found), session.scan_job is not None
     candidates = len(session.ids())
     window.close()
+    preferences.settings.sync()  # else written when the folder is gone
     report(
         "pan while scanning",
         ratio=float(LONGEST / busy[:, 0].max()),
