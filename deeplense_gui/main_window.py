@@ -214,15 +214,13 @@ class MainWindow(Asking):
         session.image_wanted.connect(self.ask_image)
         session.address_wanted.connect(self.ask_shared)
         session.settled.connect(self.notices.withdraw)
-        for signal in (session.changed, session.selected, session.filtered, session.scanning):
+        for signal in (session.changed, session.selected, session.filtered, session.scanning, session.samp.changed):
             signal.connect(lambda _=None: self._enable())
         session.scheme_changed.connect(self._follow_scheme)
         for signal in (session.mosaic_opened, session.project_opened):
             signal.connect(lambda _=None: self._show_state())
         session.project_opened.connect(lambda project: None if project is not None else self.notices.clear())
         session.overlays_toggled.connect(lambda _: self._enable())
-        session.samp.changed.connect(self._enable)
-        session.samp.pointed.connect(self.panels["mosaic"].point_at)
         session.blinded.connect(self.blind_badge.setVisible)
         session.blinded.connect(lambda _: self._enable())
 

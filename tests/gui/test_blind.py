@@ -37,7 +37,7 @@ def test_what_could_sway_the_grade_is_hidden_until_it_is_given(qtbot, blind):
     assert blind.blind_badge.isVisible()
     candidate = session.candidate()
     shown = table_text(blind, candidate.id)
-    assert [shown[title] for title in ("Score", "±", "Name", "RA", "Dec", "Model")] == [None] * 6
+    assert [shown[title] for title in ("Score", "±", "Name", "RA", "Dec", "x", "y", "Model")] == [None] * 8
     assert candidate.name not in inspector.facts.name.text()
     assert inspector.facts.score.text() == ""
     assert not blind.actions_by_id["explain.gradcam"].isEnabled()
