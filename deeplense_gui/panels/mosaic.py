@@ -327,9 +327,7 @@ class MosaicPanel(QWidget):
         else:
             found = self.session.positions(mosaic.id)
             listed = np.isin(found.ids, self.session.ids())
-            self.canvas.set_candidates(
-                found.xy[listed], found.ids[listed], found.grades[listed], found.scores[listed]
-            )
+            self.canvas.set_candidates(found.xy[listed], found.ids[listed], found.grades[listed], found.scores[listed])
         self.canvas.select(self.session.selection, reveal=False)
 
     def _note_changes(self, changes: Changes) -> None:
