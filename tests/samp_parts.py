@@ -30,7 +30,7 @@ class Program:
             self.client.ereply(message, samp.SAMP_STATUS_OK, result={})
 
     def next(self) -> tuple[str, dict[str, Any]]:
-        return self.received.get(timeout=10)
+        return self.received.get(timeout=60)
 
     def tell(self, kind: str, **parameters: str) -> None:
         self.client.enotify_all(kind, **parameters)

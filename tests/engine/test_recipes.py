@@ -65,28 +65,32 @@ def test_a_file_to_write_and_settings_are_asked_for(capsys, tmp_path):
         assert message in ended.err
 
 
-# The pixels of the first scenes of each recipe as float16, by which a training set of an earlier day is made again.
+# The pixels of the first scenes of each recipe, each with a weight of its own, by which a training set of an earlier
+# day is made again: processors differ in the last bit, recipes in much more.
 PINNED = {
-    "finder": "330984eb9beb573d",
-    "finder-1": "1028b6557f24f5bc",
-    "finder-gri": "6aa3d8bb24cbca01",
-    "finder-euclid": "05fdcac05cbcc9e2",
-    "model-1": "a31f55ca5670db3a",
-    "model-2": "c6777407ddf79334",
-    "model-3": "0e8a528d835b5851",
-    "model-4": "ccbf98754154e9cc",
-    "mass": "b27ebe63619967a9",
+    "finder": (216007, "0000010000001010"),
+    "finder-1": (260916, "00010010000001010"),
+    "finder-gri": (332451, "0100100001010100100"),
+    "finder-euclid": (241625, "00010000100100001"),
+    "model-1": (463.769, "012"),
+    "model-2": (3252.52, "012"),
+    "model-3": (4064.32, "012"),
+    "model-4": (41377, "012"),
+    "mass": (467.506, "000"),
 }
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_keep_their_bytes(name):
-    recipe, digest = RECIPES[name], hashlib.sha256()
-    scenes = range(12) if name.startswith("finder") else range(3)
-    for index in scenes:
+def test_recipes_keep_their_pixels(name):
+    recipe, total, labels = RECIPES[name], 0.0, []
+    weights = np.random.default_rng(0)
+    for index in range(12) if name.startswith("finder") else range(3):
         for example in recipe.make_scene(
             11, index, size=recipe.size, pixel_scales=recipe.pixel_scales, **recipe.choose({})
         ):
-            digest.update(example.cutouts.astype(np.float16).tobytes())
-            digest.update(bytes([example.label]))
-    assert digest.hexdigest()[:16] == PINNED[name], f"the pixels of {name} changed: raise its version"
+            pixels = np.nan_to_num(example.cutouts.astype(np.float64))
+            total += float((weights.uniform(0, 1, pixels.shape) * np.abs(pixels)).sum())
+            labels.append(example.label)
+    assert (total, "".join(map(str, labels))) == (pytest.approx(PINNED[name][0], rel=1e-5), PINNED[name][1]), (
+        f"the pixels of {name} changed: raise its version"
+    )

@@ -50,7 +50,7 @@ def panel(vetting):
 
 
 def fit(qtbot, window) -> None:
-    with qtbot.waitSignal(window.session.lens_fitted, timeout=5_000):
+    with qtbot.waitSignal(window.session.lens_fitted, timeout=15_000):
         press(qtbot, window, Qt.Key.Key_M, SHIFT)
 
 
@@ -72,7 +72,7 @@ def test_the_numbers_that_were_typed_are_used(qtbot, vetting, panel, asked):
     vetting.docks["lens"].raise_()
     panel.side.setValue(9.5)
     panel.seeing.setValue(0.7)
-    with qtbot.waitSignal(vetting.session.lens_fitted, timeout=5_000):
+    with qtbot.waitSignal(vetting.session.lens_fitted, timeout=15_000):
         qtbot.mouseClick(panel.fit, LEFT)
     assert asked[-1][1:] == (0, 9.5, 0.7)
 
@@ -127,10 +127,10 @@ def test_a_fit_can_be_stopped(qtbot, vetting, panel, monkeypatch):
 
     monkeypatch.setattr(work, "fit_lens", for_ever)
     press(qtbot, vetting, Qt.Key.Key_M, SHIFT)
-    qtbot.waitUntil(lambda: panel.fit.text() == "Stop", timeout=3_000)
+    qtbot.waitUntil(lambda: panel.fit.text() == "Stop", timeout=15_000)
     assert "Fitting" in panel.message.text()
     qtbot.mouseClick(panel.fit, LEFT)
-    qtbot.waitUntil(lambda: bool(ended) and panel.fit.text() == "Fit", timeout=3_000)
+    qtbot.waitUntil(lambda: bool(ended) and panel.fit.text() == "Fit", timeout=15_000)
     assert "Shift+M" in panel.message.text()
 
 
