@@ -267,8 +267,10 @@ class Models:
     def classifier(self, name: str) -> Any:
         """The loaded model of a name."""
         if name not in self._loaded:
+            from engine.device import spare_a_core
             from engine.models.predict import load_classifier
 
+            spare_a_core()
             self._loaded[name] = load_classifier(name)
         return self._loaded[name]
 

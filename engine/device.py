@@ -38,6 +38,14 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def spare_a_core() -> None:
+    """Let the networks that run in this thread have all cores but one: a window is drawn on that.
+
+    On two cores a scan is no slower for it: its other parts run meanwhile (docs/results.md, scan while panning).
+    """
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
+
+
 def half_is_fast(device: torch.device) -> bool:
     """Whether bfloat16 is quicker than float32 on a device: on CUDA, and on processors that multiply it in hardware.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _MEASURED_AT_ONCE = 250
 _STEP_SECONDS = 0.15
+_BEHIND = 5  # nice: what asks is a window, which goes first
 _GONE = (EOFError, OSError)
 
 
@@ -135,6 +137,8 @@ class SearchProcess:
 
 def _serve(pipe: Connection) -> None:
     """Answer regions with the fractions done and then the sources, until nobody asks any more."""
+    if hasattr(os, "nice"):
+        os.nice(_BEHIND)
     while True:
         try:
             region = pipe.recv()
