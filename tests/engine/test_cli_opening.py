@@ -83,7 +83,12 @@ def test_control_c_of_a_running_command_leaves_nothing(tmp_path: Path, cache: Pa
         for _ in range(48):
             file.write(bytes(8 << 20))
     command = [sys.executable, "-m", "engine.cli", "scan", str(path), "--out", str(tmp_path / "out.csv")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONFAULTHANDLER": ""}) as running:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONFAULTHANDLER": ""},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    ) as running:
         while running.poll() is None and not any(cache.glob("*.partial")):
             time.sleep(0.005)
         running.send_signal(signal.SIGINT)
