@@ -3,7 +3,8 @@
 Stamps of 64 px are drawn at random: SIE and shear, Sersic deflector and source, a Gaussian PSF, noise. "right" counts
 Einstein radii within 3 % of what was drawn. lenstronomy's swarm (its FittingSequence, 100 particles, 150 iterations,
 amplitudes linear) begins at the truth shifted by its own spread. With real images (``DEEPLENSE_REAL_DATA``) three
-lenses of SLACS follow, beside the radii of Bolton et al. (2008, ApJ 682, 964).
+lenses of SLACS follow, beside the radii of Bolton et al. (2008, ApJ 682, 964);
+``ratio`` is 3 % over how far ours is off.
 """
 
 import argparse
@@ -131,7 +132,8 @@ def main() -> None:
         began = time.perf_counter()
         *_, last = fit_lens(fit_request(mosaic, (nx - 1) / 2, (ny - 1) / 2))
         found = last.items[0]
-        report(f"lens model, {name}", ratio=found.einstein_radius / published, goal=0.0, published=published,
+        off = abs(found.einstein_radius / published - 1)
+        report(f"lens model, {name}", ratio=RIGHT / max(off, 1e-9), goal=1.0, published=published,
                einstein_radius=round(found.einstein_radius, 3), error=round(found.einstein_radius_error, 3),
                seconds=round(time.perf_counter() - began, 2))  # fmt: skip
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +193,43 @@ def test_many_are_fitted_in_processes_and_errors_come_with_their_request(found: 
     items = dict(item for step in fit_lenses(requests) for item in step.items)
     assert items[0].einstein_radius == pytest.approx(found.einstein_radius, abs=1e-6)
     assert isinstance(items[1], ImageError)
+
+
+_ASKS = """
+from engine.interpret.lens_model import stamps
+
+if __name__ == "__main__":
+    print(stamps._pool(1).submit(stamps.os.getpid).result(), flush=True)
+    input()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_no_process_outlives_the_one_that_asked(tmp_path: Path) -> None:
+    script = tmp_path / "asks.py"
+    script.write_text(_ASKS)
+    command = [sys.executable, str(script)]
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}
+    ) as asking:
+        assert asking.stdout is not None
+        worker = int(asking.stdout.readline())
+        os.kill(worker, 0)  # it is there
+        asking.kill()
+    deadline = time.monotonic() + 30
+    while _is_there(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_there(worker)
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not (state.exists() and ") Z " in state.read_text())  # dead, and not yet buried
 
 
 def test_the_command_writes_a_table_with_units(tmp_path: Path, mosaic_file: Path, monkeypatch, capsys) -> None:
