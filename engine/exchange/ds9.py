@@ -80,7 +80,8 @@ def _start() -> Iterator[Step]:
     deadline = time.monotonic() + STARTS
     while not _listens():
         yield Step(0, 0, note="DS9 starts")
-        if process.poll() is not None:
+        # One that hands over to another, and one that listened just after we asked, has not failed.
+        if process.poll() is not None and not _listens():
             raise ExchangeError(f"DS9 ended at once (status {process.returncode}): start it by hand to see why")
         if time.monotonic() > deadline:
             raise ExchangeError(f"DS9 does not listen to XPA after {STARTS:g} s: start it by hand to see why")
