@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_what_it_does_not_take_is_said(programs):
     (programs / "refuses").write_text("file")
     with pytest.raises(ExchangeError, match=r"DS9 did not take “file .*unknown command"):
         list(ds9.show([FILE]))
+
+
+def test_one_that_hands_over_and_ends_has_not_failed(programs):
+    (programs / "ds9").write_text(f"#!/bin/sh\n/bin/touch {programs}/running\n")
+    asked = 'echo >> "$0.asked"; [ "$(/usr/bin/wc -l < "$0.asked")" -gt 2 ] && echo yes || echo no'
+    (programs / "xpaaccess").write_text(f"#!/bin/sh\n{asked}\n")
+    for _ in ds9.show([FILE]):
+        while not (programs / "running").exists():  # it has ended before it is asked again
+            time.sleep(0.01)
+    assert "raise" in told(programs)
 
 
 def test_a_ds9_that_ends_at_once_is_said(programs):
