@@ -18,7 +18,7 @@ ENGINE_LAYERS = (
     ("engine.types", "engine.errors", "engine.device"),
     ("engine.images", "engine.models", "engine.simulate", "engine.catalogue"),
     ("engine.detect", "engine.interpret", "engine.train", "engine.export"),
-    ("engine.exchange",),
+    ("engine.exchange", "engine.tuning"),
     ("engine.demo",),
     ("engine.cluster", "engine.cli"),
 )

@@ -19,6 +19,7 @@ from engine.cli import (  # noqa: F401
     sending,
     sky,
     teams,
+    tuning,
 )
 from engine.cli.program import app
 

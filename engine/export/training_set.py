@@ -41,6 +41,7 @@ def training_set_job(
     *,
     labels: Mapping[str, int] = LABELS,
     classes: Sequence[str] = CLASSES,
+    bands: Sequence[str] | None = None,
 ) -> Iterator[Step]:
     """Cut the graded candidates of some mosaics out, and write them with their labels to an HDF5 file.
 
@@ -54,6 +55,7 @@ def training_set_job(
     size : stamp side, pixels of the output
     pixel_scales : arcsec, one for each index of the second axis
     labels : class index for each grade; grades that are not named are left out
+    bands : these alone, in this order; all of the mosaics' by default
 
     Raises
     ------
@@ -69,7 +71,10 @@ def training_set_job(
     ]
     if not rows:
         raise DataError(f"no candidate on these mosaics has a grade among {', '.join(labels)}: grade some first")
-    bands = tuple(dict.fromkeys(band for mosaic in chosen.values() for band in mosaic.bands))
+    bands = tuple(bands or dict.fromkeys(band for mosaic in chosen.values() for band in mosaic.bands))
+    poor = next((mosaic for mosaic in chosen.values() if not set(bands) & set(mosaic.bands)), None)
+    if poor is not None:
+        raise DataError(f"{poor.name} has none of the bands {', '.join(bands)}: leave it out, or name its bands")
     with atomic(path) as partial, h5py.File(partial, "w") as file:
         shape = (len(pixel_scales), len(bands), size, size)
         chunks = (min(16, len(rows)), *shape)
@@ -105,7 +110,8 @@ def _cut(
     positions = np.array([(row.x, row.y) for row in rows])
     stamps = cut(mosaic, positions, size=size, pixel_scales=pixel_scales)
     out = np.full((len(rows), len(pixel_scales), len(bands), size, size), np.nan, np.float32)
-    out[:, :, [bands.index(band) for band in stamps.bands]] = stamps.pixels
+    there = [place for place, band in enumerate(stamps.bands) if band in bands]
+    out[:, :, [bands.index(stamps.bands[place]) for place in there]] = stamps.pixels[:, :, there]
     return out
 
 

@@ -112,3 +112,14 @@ def test_one_place_on_the_sky_is_one_group():
     far = groups([_at(1, 50.0, 0.0), _at(2, 50.1, 0.0), _at(3, None, None), _at(4, None, None, 500.0)])
     assert len(set(far.tolist())) == 4
     assert (groups([_at(1, 50.001, 0.001)]) == groups([_at(9, 50.001, 0.00105, mosaic="other file")])).all()
+
+
+def test_bands_may_be_chosen_in_their_order(project, mosaic, tmp_path):
+    path, chosen = tmp_path / "two.h5", mosaic.bands[:2][::-1]
+    list(training_set_job(project, [mosaic], path, SIZE, SCALES, bands=chosen))
+    with h5py.File(path) as file:
+        x, y = file["truth/x"][0], file["truth/y"][0]
+        whole = cut(mosaic, np.array([(x, y)]), size=SIZE, pixel_scales=SCALES).pixels
+        np.testing.assert_array_equal(file["cutouts"][0], whole[0, :, [1, 0]].swapaxes(0, 1))
+    with pytest.raises(DataError, match="none of the bands u"):
+        next(training_set_job(project, [mosaic], tmp_path / "none.h5", SIZE, SCALES, bands=("u",)))
