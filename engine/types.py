@@ -72,18 +72,16 @@ class Mosaic:
         """
         ny, nx = self.shape
         chosen = range(len(self.planes)) if bands is None else bands
-        out = np.full((len(chosen), len(range(y0, y1, step)), len(range(x0, x1, step))), np.nan, np.float32)
-        rows = [i for i, y in enumerate(range(y0, y1, step)) if 0 <= y < ny]
-        columns = [i for i, x in enumerate(range(x0, x1, step)) if 0 <= x < nx]
-        if rows and columns:
-            inside = (
-                y0 + rows[0] * step,
-                y0 + rows[-1] * step + 1,
-                x0 + columns[0] * step,
-                x0 + columns[-1] * step + 1,
-            )
+        rows, columns = range(y0, y1, step), range(x0, x1, step)
+        out = np.empty((len(chosen), len(rows), len(columns)), np.float32)
+        top, bottom = _those_within(rows, ny)
+        left, right = _those_within(columns, nx)
+        if (bottom - top, right - left) != out.shape[1:]:
+            out.fill(np.nan)
+        if bottom > top and right > left:
+            inside = (rows[top], rows[bottom - 1] + 1, columns[left], columns[right - 1] + 1)
             for k, band in enumerate(chosen):
-                out[k, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = self.planes[band].read(*inside, step)
+                out[k, top:bottom, left:right] = self.planes[band].read(*inside, step)
         return out
 
     def world(self, xy: Positions) -> Positions:
@@ -115,6 +113,12 @@ class Mosaic:
                 pixel = float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))))
                 xy[~(back.separation(sky).deg < 0.01 * pixel)] = np.nan
         return xy
+
+
+def _those_within(places: range, size: int) -> tuple[int, int]:
+    """Of rising places those in 0..size, as the indices at which they begin and end."""
+    first = min(max(-(places.start // places.step), 0), len(places))
+    return first, min(max(-((places.start - size) // places.step), first), len(places))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

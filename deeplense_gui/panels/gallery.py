@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import (
@@ -29,6 +31,7 @@ from engine.types import Candidate, Changes, Mosaic
 
 _KEPT = 3000  # thumbnails; each takes up to 64 KiB
 _FRAME_MS = 16  # stamps that are made within a frame are painted together
+_AHEAD_MS = 50  # those in view are painted before others are read: both want the same processor
 _REFRESH_MS = 250  # each panel waits otherwise, so that they do not all look anew in one frame
 _FIELD = 10.0  # arcsec; in pixels, five times as many
 GROUPS = (("No groups", ""), ("By grade", "grade"), ("By score", "score"))
@@ -58,6 +61,9 @@ class GalleryPanel(QWidget):
         self._reading.timeout.connect(self._want)
         self._painting = QTimer(self, singleShot=True, interval=_FRAME_MS)
         self._painting.timeout.connect(self._paint_made)
+        self._ahead = QTimer(self, singleShot=True, interval=_AHEAD_MS)
+        self._ahead.timeout.connect(lambda: self._ask(self.view.around_view()))
+        self._looking_ahead = False
         self._lay_out()
         self._restore()
         self._listen()
@@ -125,6 +131,7 @@ class GalleryPanel(QWidget):
         session.selected.connect(lambda _: self._show_selection())
         session.marks_changed.connect(lambda: self._show_selection(scroll=False))
         self.reader.made.connect(self._on_made)
+        self.reader.rested.connect(self._on_rested)
         self.destroyed.connect(self.reader.stop)
         self.view.picked.connect(lambda identity, marked: session.select(identity, marked=marked))
         self.view.view_changed.connect(self._reading.start)
@@ -196,17 +203,30 @@ class GalleryPanel(QWidget):
 
     def _want(self) -> None:
         """Ask for the stamps in view, then for those around."""
+        self._looking_ahead = True
+        if not self._ask(self.view.in_view()):
+            self._on_rested()
+
+    def _ask(self, rows: Iterable[int]) -> bool:
+        """Ask for the stamps of rows; False where there is nothing to read."""
         if not self.isVisible():
-            return
+            return False
         self._wanted = {}
         wishes = []
-        for row in self.view.around_view():
+        for row in rows:
             candidate = self._pages.candidate(row)
             wish = None if candidate is None else self._wish(candidate)
             if wish is not None:
                 self._wanted[wish.key] = row
                 wishes.append(wish)
-        self.reader.want(wishes)
+        return self.reader.want(wishes)
+
+    def _on_rested(self) -> None:
+        """Those in view are there: paint them, then read those around."""
+        self._paint_made()
+        if self._looking_ahead:
+            self._looking_ahead = False
+            self._ahead.start()
 
     def _on_made(self, key: object) -> None:
         row = self._wanted.get(key)
@@ -216,6 +236,7 @@ class GalleryPanel(QWidget):
                 self._painting.start()
 
     def _paint_made(self) -> None:
+        self._painting.stop()
         rows, self._made = self._made, set()
         for row in rows:
             if row < len(self._pages.ids):

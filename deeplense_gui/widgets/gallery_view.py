@@ -185,9 +185,10 @@ class GalleryView(QAbstractScrollArea):
             painter.setFont(style.font(points=9.5, bold=True))
             box = QRect(8, y - top, self.viewport().width() - 16, HEADING)
             painter.drawText(box, _MIDDLE, f"{self._titles[section]}   {self._counts[section]:,}")
+        region = event.region()
         for row in self._layout.between(top + event.rect().top(), top + event.rect().bottom() + 1):
             cell = self.cell(row)
-            if cell.intersects(event.rect()):
+            if region.intersects(cell):
                 self._draw(painter, row, cell)
 
     def _draw(self, painter: QPainter, row: int, cell: QRect) -> None:

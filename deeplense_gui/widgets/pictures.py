@@ -6,6 +6,7 @@ whatever lies in them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,8 @@ def in_noise(plane: FloatArray) -> FloatArray:
     sky, noise = scaling.background(plane)
     if not np.isfinite(sky):
         return plane
-    scaled: FloatArray = ((plane - np.float32(sky)) / np.float32(noise or np.nanstd(plane) or 1.0)).astype(np.float32)
+    scaled: FloatArray = np.subtract(plane, np.float32(sky), dtype=np.float32)
+    scaled /= np.float32(noise or np.nanstd(plane) or 1.0)
     return scaled
 
 
@@ -44,18 +46,22 @@ def bright_end(plane: FloatArray) -> float:
 
 def asinh(plane: FloatArray, end: float, *, dark: float = -1.0, faint: float = _FAINT) -> FloatArray:
     """Brightness 0..1 of a plane in units of noise, linear about the sky and logarithmic above."""
-    low, high = np.arcsinh(dark / faint), np.arcsinh(end / faint)
-    bright: FloatArray = np.clip((np.arcsinh(plane / np.float32(faint)) - low) / (high - low), 0, 1)
-    return bright
+    low, high = math.asinh(dark / faint), math.asinh(end / faint)
+    part = np.clip(plane, np.float32(dark), np.float32(end)) / np.float32(faint)
+    bright: FloatArray = np.log(part + np.sqrt(part * part + 1))  # four times as fast as numpy's arcsinh
+    bright -= np.float32(low)
+    bright /= np.float32(high - low)
+    return np.clip(bright, 0, 1, out=bright)
 
 
 def single(bright: FloatArray) -> Packed:
     """A brightness (y, x) of 0..1 in grey, turned over: the first row is the top; no data in a muted colour."""
     turned = bright[::-1]
-    missing = ~np.isfinite(turned)
-    levels = np.rint(np.where(missing, 0, turned) * 255).astype(np.uint8)
-    pixels: Packed = packed_ramp("gray").take(levels)
-    if missing.any():
+    whole = np.isfinite(turned.sum())  # one quick pass, where most stamps miss nothing
+    missing = None if whole else ~np.isfinite(turned)
+    levels = (turned if missing is None else np.where(missing, 0, turned)) * 255
+    pixels: Packed = packed_ramp("gray").take(np.rint(levels, out=levels).astype(np.uint8))
+    if missing is not None:
         pixels[missing] = packed_colour(style.theme().no_data)
     return pixels
 

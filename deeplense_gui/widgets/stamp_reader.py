@@ -91,11 +91,12 @@ class StampReader(QObject):
     """Makes what was wished for last, one after the other; ``made(key)`` tells when it is there.
 
     ``make`` turns a wish into what is kept, the last ``kept`` of them; ``failed(key, text)`` comes where the file
-    cannot be read.
+    cannot be read, ``rested()`` when nothing is left to make.
     """
 
     made = Signal(object)
     failed = Signal(object, str)
+    rested = Signal()
 
     def __init__(
         self, parent: QObject | None = None, *, make: Callable[[Wish], Any] = read_stamp, kept: int = _KEPT
@@ -122,14 +123,18 @@ class StampReader(QObject):
             self._lock.wait_for(lambda: wish.key in self._made or not self._working, seconds)
         return self.pictures(wish.key)
 
-    def want(self, wishes: Sequence[Wish]) -> None:
-        """Ask for stamps, the most wanted first; what was asked before and not begun is dropped."""
+    def want(self, wishes: Sequence[Wish]) -> bool:
+        """Ask for stamps, the most wanted first; what was asked before and not begun is dropped.
+
+        False where all of them are there already.
+        """
         with self._lock:
             self._wishes = [wish for wish in wishes if wish.key not in self._made]
             if self._wishes and not self._working and not self._stopped:
                 self._working = True
                 self._thread = threading.Thread(target=self._work, name="stamp reader", daemon=True)
                 self._thread.start()
+            return bool(self._wishes)
 
     def stop(self) -> None:
         """Make nothing more."""
@@ -148,7 +153,7 @@ class StampReader(QObject):
                 if self._stopped or not self._wishes:
                     self._working = False
                     self._lock.notify_all()
-                    return
+                    break
                 wish = self._wishes.pop(0)
             try:
                 made = self._make(wish)
@@ -161,6 +166,7 @@ class StampReader(QObject):
                     self._made.popitem(last=False)
                 self._lock.notify_all()
             self._tell(self.made, wish.key)
+        self._tell(self.rested)
 
     def _tell(self, signal: Signal, *arguments: object) -> None:
         with self._lock:

@@ -34,11 +34,18 @@ def background(image: NDArray[np.floating]) -> tuple[float, float]:
         centre = float(values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2)
         deviations = np.abs(values - np.float32(centre))
         sigma = 1.4826 * _median(deviations)
-        inside = np.flatnonzero(deviations <= 3 * sigma)
-        if sigma == 0 or len(inside) == len(values):
+        first, last = _within(values, deviations, centre, 3 * sigma)
+        if sigma == 0 or last - first == len(values):
             break
-        values = values[inside[0] : inside[-1] + 1]
+        values = values[first:last]
     return centre, sigma
+
+
+def _within(values: FloatArray, deviations: FloatArray, centre: float, most: float) -> tuple[int, int]:
+    """Where in sorted values those begin and end that deviate from a centre by ``most`` at most."""
+    middle, limit = int(values.searchsorted(np.float32(centre))), np.float32(most)
+    below = int(deviations[:middle][::-1].searchsorted(limit, "right"))  # they rise on both sides of the centre
+    return middle - below, middle + int(deviations[middle:].searchsorted(limit, "right"))
 
 
 def percentile(values: NDArray[np.floating], percent: float) -> float:

@@ -220,16 +220,37 @@ def test_size_field_and_view_change_the_stamps_and_stay(qtbot, vetting, gallery)
     assert (again.size.value(), again.field.value(), again.look.currentText()) == (gallery.size.value(), 20, "log")
 
 
-def test_the_stamps_in_view_are_read_first(qtbot, vetting, gallery):
-    view = gallery.view
-    wanted = []
-    gallery.reader.want = lambda wishes: wanted.append([wish.key for wish in wishes])
+def test_the_stamps_in_view_are_read_first_and_those_around_once_they_are_there(qtbot, vetting, gallery, monkeypatch):
+    view, wanted, seen = gallery.view, [], []
+    read = gallery.reader.want
+
+    def want(wishes):
+        wanted.append([gallery._wanted[wish.key] for wish in wishes])
+        seen.append([gallery._picture(row) is not None for row in view.in_view()])
+        return read(wishes)
+
+    gallery._ahead.stop()
+    monkeypatch.setattr(gallery.reader, "want", want)
+    gallery.field.setValue(33)  # nothing of it has been read
     view.verticalScrollBar().setValue(view.verticalScrollBar().maximum())
-    qtbot.waitUntil(lambda: bool(wanted), timeout=5_000)
-    rows = [gallery._wanted[key] for key in wanted[-1]]
-    seen = list(view.in_view())
-    assert rows[: len(seen)] == seen
-    assert rows[-1] == seen[0] - 1
+    qtbot.waitUntil(lambda: len(wanted) > 1, timeout=10_000)
+    rows = list(view.in_view())
+    assert wanted[0] == rows
+    assert not any(seen[0])
+    assert wanted[1][: len(rows)] == rows
+    assert wanted[1][-1] == rows[0] - 1
+    assert all(seen[1])
+    qtbot.waitUntil(lambda: all(gallery._picture(row) for row in wanted[1]), timeout=10_000)
+    qtbot.waitUntil(lambda: not gallery._ahead.isActive() and not gallery._looking_ahead, timeout=5_000)
+    assert len(wanted) == 2
+
+
+def test_a_page_that_was_read_ahead_still_has_the_next_one_read(qtbot, vetting, gallery):
+    view, bar = gallery.view, gallery.view.verticalScrollBar()
+    qtbot.waitUntil(lambda: all(gallery._picture(row) for row in view.around_view()), timeout=10_000)
+    bar.setValue(bar.value() + view.viewport().height())
+    assert all(gallery._picture(row) for row in view.in_view())
+    qtbot.waitUntil(lambda: all(gallery._picture(row) for row in view.around_view()), timeout=10_000)
 
 
 def test_it_fills_the_window_and_gives_it_back(qtbot, vetting, gallery):

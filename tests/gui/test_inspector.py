@@ -412,3 +412,12 @@ def test_facts_without_a_position_on_the_sky(qtbot):
     facts.show_candidate(Candidate(1, "x", None, None, 3.25, 4.5, 1, 1, 1, 0.5, 0.5, 0.1, "m", "id"))
     facts.copy_position()
     assert QGuiApplication.clipboard().text() == "x 3.25  y 4.50"
+
+
+def test_the_asinh_stretch_is_what_the_formula_says_for_any_value():
+    values = np.array([[-np.inf, -1e30, -1.0, -0.3, 0.0, 0.3, 5.0, 39.9, 40.0, 1e30, np.inf, np.nan]], np.float32)
+    low, high = np.arcsinh(-0.5), np.arcsinh(20.0)
+    expected = np.clip((np.arcsinh(values.astype(float) / 2) - low) / (high - low), 0, 1)
+    bright = pictures.asinh(values, 40.0)
+    assert bright.dtype == np.float32
+    assert np.allclose(bright, expected, atol=1e-6, equal_nan=True)
