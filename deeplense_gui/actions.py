@@ -162,6 +162,15 @@ ACTIONS: tuple[Action, ...] = (
         toolbar=True,
     ),
     Action(
+        "scan.rescore", "Score again", ("Shift+F5",), lambda window: window.session.rescore(),
+        "Score the candidates of this mosaic with the model in use; grades stay, the order is new", "Scan", "",
+        lambda session: session.can_rescore, separator=True,
+    ),
+    Action(
+        "scan.model", "Model and fine-tuning…", ("F6",), lambda window: window.show_model(),
+        "Choose the model that scores, or teach it your grades", "Scan", "",
+    ),
+    Action(
         "scan.scale", "Pixel scale…", (), lambda window: window.ask_pixel_scale(),
         "Type the pixel scale of a mosaic that does not state it", "Scan", "", _has_mosaic, separator=True,
     ),

@@ -219,6 +219,11 @@ class Asking(QMainWindow):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.show()
 
+    def show_model(self) -> None:
+        """Bring the panel of the model forward: which one scores, and teaching it."""
+        self.docks["models"].show()
+        self.docks["models"].raise_()
+
     def show_duplicates(self) -> None:
         """Show groups of candidates that may be one object, beside the window."""
         self._show(DuplicatesDialog(self.session, self))

@@ -11,6 +11,7 @@ from deeplense_gui.panels.gallery import GalleryPanel
 from deeplense_gui.panels.inspector import InspectorPanel
 from deeplense_gui.panels.jobs import JobsPanel
 from deeplense_gui.panels.lens import LensPanel
+from deeplense_gui.panels.models import ModelsPanel
 from deeplense_gui.panels.mosaic import MosaicPanel
 from deeplense_gui.panels.online import OnlinePanel
 from deeplense_gui.panels.vetting import VettingPanel
@@ -39,5 +40,6 @@ PANELS: tuple[Panel, ...] = (
     Panel("gallery", "Gallery", "bottom", GalleryPanel, tabbed=True),
     Panel("lens", "Lens model", "bottom", LensPanel, tabbed=True),
     Panel("online", "Online", "bottom", OnlinePanel, tabbed=True),
+    Panel("models", "Model", "bottom", ModelsPanel, tabbed=True),
     Panel("jobs", "Jobs", "bottom", JobsPanel, tabbed=True),
 )

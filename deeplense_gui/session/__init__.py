@@ -22,9 +22,10 @@ from deeplense_gui.session.projects import ProjectVerbs
 from deeplense_gui.session.scanning import ScanVerbs
 from deeplense_gui.session.stamps import StampVerbs
 from deeplense_gui.session.teams import TeamVerbs
+from deeplense_gui.session.tuning import Tuning, TuningVerbs, verdict
 from deeplense_gui.session.viewing import ViewVerbs
 
-__all__ = ["GRADES", "PROJECT_SUFFIX", "TELLING", "Choice", "Session"]
+__all__ = ["GRADES", "PROJECT_SUFFIX", "TELLING", "Choice", "Session", "Tuning", "verdict"]
 
 
 class Session(
@@ -38,6 +39,7 @@ class Session(
     MixingVerbs,
     LookingVerbs,
     LensVerbs,
+    TuningVerbs,
     ViewVerbs,
     ExportVerbs,
     HearingVerbs,

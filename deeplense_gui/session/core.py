@@ -43,7 +43,8 @@ class Core(QObject):
     Saliency)``; ``residual_made(id, Residual | None)``; ``lens_fitted(id)``; ``overlays_toggled(bool)``;
     ``blinded(bool)``; ``scheme_changed`` when grades and kinds are others; ``scanning(bool)``; ``message(text, level,
     choices)`` with level "info", "warning" or "error" and a tuple of ``Choice``, and ``settled(text)`` once that is no
-    more so; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
+    more so; ``models_changed`` when another model scores or there is a new one; ``tuning_changed`` as a fine-tuning
+    goes on; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
     ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file,
     ``address_wanted(place)`` when they want to type the password of a server.
     """
@@ -69,6 +70,8 @@ class Core(QObject):
     address_wanted = Signal(str)
     scale_wanted = Signal()
     image_wanted = Signal()
+    models_changed = Signal()
+    tuning_changed = Signal()
 
     def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
         super().__init__(parent)
@@ -80,7 +83,7 @@ class Core(QObject):
         self.mosaic: Mosaic | None = None
         self.selection: int | None = None
         self.marked: frozenset[int] = frozenset()  # what a grade is for: the selection, and what is marked with it
-        self.model = "finder"
+        self.model = str(self.preferences.get("model") or "finder")
         self.overlays = True
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None

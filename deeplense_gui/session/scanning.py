@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.session.core import Core
 from engine.errors import EngineError
-from engine.types import ModelCard, Mosaic, ScanRequest
+from engine.types import ModelCard, Mosaic, ScanRequest, Step
 
 
 class ScanVerbs(Core):
@@ -32,15 +35,47 @@ class ScanVerbs(Core):
         except EngineError as error:
             self.say(str(error), "error")
             return None
-        sheet, project, run, models = self.sheets.get(request.mosaic.id), self.project, self._run, self._models
-        self.scan_job = self.jobs.submit(
+        sheet, models = self.sheets.get(request.mosaic.id), self._models
+        return self._start(
             f"Scanning {request.mosaic.name}" if sheet is None else f"Scoring {request.mosaic.name}",
-            lambda: work.kept(
-                project, run, models.scan(request) if sheet is None else models.score_sheet(sheet, request.model)
-            ),
+            lambda: models.scan(request) if sheet is None else models.score_sheet(sheet, request.model),
         )
+
+    @property
+    def can_rescore(self) -> bool:
+        """Whether the shown mosaic has candidates that the model in use could score again."""
+        return self.can_scan and not self.read_only and len(self.ids()) > 0
+
+    def rescore(self) -> JobHandle | None:
+        """Score the candidates of the shown mosaic again with the model in use; grades stay, the ranking is new."""
+        mosaic, model = self.mosaic, self.model
+        if mosaic is None or not self.can_rescore:
+            return None
+        if mosaic.id in self.sheets:
+            return self.scan()
+        try:
+            self._run = self.project.start_run(mosaic, work.card(model).key, {"rescored": True})
+        except EngineError as error:
+            self.say(str(error), "error")
+            return None
+        project, models = self.project, self._models
+        return self._start(f"Scoring {mosaic.name} again", lambda: rescored(project, mosaic, models, model))
+
+    def _start(self, name: str, found: Callable[[], Iterator[Step]]) -> JobHandle:
+        """Submit a job whose items are Detections of the run that was begun."""
+        project, run = self.project, self._run
+        assert run is not None
+        self.scan_job = self.jobs.submit(name, lambda: work.kept(project, run, found()))
         self.scanning.emit(True)
         return self.scan_job
+
+    def use_model(self, name: str) -> None:
+        """Score with another model from now on, after the next start too."""
+        if name != self.model:
+            self.model = name
+            self.preferences.set("model", name)
+            self.warm_up()
+            self.models_changed.emit()
 
     def stop_scan(self) -> None:
         """Cancel the scan; what it found so far stays."""
@@ -84,3 +119,12 @@ class ScanVerbs(Core):
         self.say(f"Scan finished: {count:,} candidates" if count else "Scan finished: no source was found")
         if self.selection is None and count:
             self.select(int(self.ids()[0]))
+
+
+def rescored(project: Any, mosaic: Mosaic, models: work.Models, model: str) -> Iterator[Step]:
+    """Score the candidates of a mosaic again; the items are Detections."""
+    yield Step(0, 0, note="Loading the lens finder")
+    from engine.detect.rescore import rescore
+
+    rows = project.rows(project.ids(mosaic=mosaic.id, order="id", descending=False))
+    yield from rescore(mosaic, rows, models.classifier(model))

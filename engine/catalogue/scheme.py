@@ -62,6 +62,11 @@ class Scheme:
         by_name = {grade.name: grade for grade in self.grades}
         return by_name.get(name) or by_name.get(name[0])
 
+    @property
+    def labels(self) -> dict[str, int]:
+        """Which grades call a candidate a lens (1) and which do not (0); those that leave it open are left out."""
+        return {level.name: int(level.lens) for level in self.grades if level.lens is not None}
+
     def value(self, name: str | None) -> float | None:
         """What a grade is worth, None for one of another scheme."""
         level = self.level(name)

@@ -20,7 +20,6 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from engine.catalogue import Project
-from engine.catalogue.scheme import Scheme
 from engine.detect.injection import InjectRequest, inject
 from engine.errors import DataError
 from engine.export.training_set import training_set_job
@@ -45,11 +44,6 @@ class Wanted:
     processes: int | None = None
 
 
-def labels_of(scheme: Scheme) -> dict[str, int]:
-    """Which grades call a candidate a lens (1) and which do not (0); those that leave it open are left out."""
-    return {level.name: int(level.lens) for level in scheme.grades if level.lens is not None}
-
-
 def graded(project: Project, mosaics: Sequence[Mosaic], card: ModelCard, path: Path, seed: int) -> Iterator[Step]:
     """Write the graded candidates as a model takes them, in parts.
 
@@ -59,7 +53,7 @@ def graded(project: Project, mosaics: Sequence[Mosaic], card: ModelCard, path: P
     """
     bands = None if card.bands == ANY else card.bands
     yield from training_set_job(
-        project, mosaics, path, card.size, card.pixel_scales, labels=labels_of(project.scheme()), bands=bands
+        project, mosaics, path, card.size, card.pixel_scales, labels=project.scheme().labels, bands=bands
     )
     with h5py.File(path, "r+") as file:
         # An object each, not the patch of sky that the set was grouped by: a small mosaic is few of those.

@@ -46,6 +46,7 @@ class TuneRequest:
     epochs: int = 6
     learning_rate: float = 3e-4
     batch_size: int = 32
+    emphasis: int = 1
     seed: int = 1
     threads: int | None = None
     processes: int | None = None
@@ -101,7 +102,7 @@ def _tune(project: Project, request: TuneRequest, card: ModelCard, folder: Path,
     files, notes = yield from _gather(project, request, card, place, stage)
     counts = examples.counted(files[0])
     wanted = TrainRequest(
-        data=tuple(files),
+        data=(*files[:1] * (request.emphasis - 1), *files),
         out=place / "model",
         name=request.out.name,
         architecture=card.architecture,
