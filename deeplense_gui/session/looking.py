@@ -12,8 +12,8 @@ class LookingVerbs(Core):
     """Explain, subtract the deflector, hide what is drawn over the pixels."""
 
     def saliency_methods(self) -> tuple[str, ...]:
-        """Names of the saliency methods; None of them is imported here."""
-        return ("gradcam", "integrated_gradients")
+        """Names of the saliency methods; none of them is imported here."""
+        return ("gradcam", "integrated_gradients", "occlusion")
 
     def explain(self, method: str) -> JobHandle | None:
         """Ask why the selected candidate scored so; the newest request wins, ``explained`` follows."""

@@ -13,7 +13,11 @@ from deeplense_gui.widgets.stamp import StampView
 from engine.types import Saliency
 
 _KEPT = 64  # candidates whose maps are remembered
-METHOD_NAMES = {"gradcam": "Grad-CAM", "integrated_gradients": "Integrated gradients"}
+METHOD_NAMES = {"gradcam": "Grad-CAM", "integrated_gradients": "Integrated gradients", "occlusion": "Occlusion"}
+METHOD_TIP = (
+    "Grad-CAM is coarse and quick, integrated gradients fine and slower; occlusion hides patch after patch and takes "
+    "longest"
+)
 
 
 class SaliencyBar(QWidget):
@@ -39,7 +43,7 @@ class SaliencyBar(QWidget):
         self.explain.setToolTip("Show which parts of the stamp made the score (E; Shift+E by gradients)")
         self.explain.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.explain.clicked.connect(lambda: self.asked.emit(self.method.currentData()))
-        self.method = self._combo("Saliency method", "Grad-CAM is coarse and quick, integrated gradients fine and slow")
+        self.method = self._combo("Saliency method", METHOD_TIP)
         self.method.setObjectName("method")
         for method in methods:
             self.method.addItem(METHOD_NAMES.get(method, method), method)

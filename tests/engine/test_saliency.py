@@ -1,6 +1,6 @@
 """Saliency on small random networks: the shapes, the range, the bands, and that it leaves torch as it was."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,3 +147,20 @@ def test_every_scale_has_a_map_of_its_own_brightness():
     assert found.maps.max((1, 2)).tolist() == [1.0, 1.0]
     assert not finish(0 * maps, SimpleNamespace(pixel_scales=(0.1, 0.3)),
                       SimpleNamespace(classes=("not", "lens"), key="k"), "gradcam", None).maps.any()  # fmt: skip
+
+
+def test_occlusion_finds_the_only_pixels_the_network_looks_at():
+    class Corner(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, 0, 0, 4:12, 40:56].mean((1, 2))[:, None]
+
+    classifier, seen = tiny(), stamp()
+    classifier.network = Corner()
+    y, x = np.mgrid[:64, :64]
+    pixels = seen.pixels + 30 * np.exp(-((y - 8) ** 2 + (x - 48) ** 2) / 18, dtype=np.float32)
+    first, second = METHODS["occlusion"](classifier, replace(seen, pixels=pixels)).maps
+    y, x = np.unravel_index(first.argmax(), first.shape)
+    assert abs(y - 8) < 6
+    assert abs(x - 48) < 6
+    assert first[40:].max() < 0.05
+    assert not second.any()

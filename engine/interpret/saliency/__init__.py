@@ -5,12 +5,13 @@ To add one: a file with ``explain(classifier, cutouts, *, target=None) -> Salien
 
 from collections.abc import Mapping
 
-from engine.interpret.saliency import gradcam, integrated_gradients
+from engine.interpret.saliency import gradcam, integrated_gradients, occlusion
 from engine.interpret.saliency.base import Explain
 
 METHODS: Mapping[str, Explain] = {
     "gradcam": gradcam.explain,
     "integrated_gradients": integrated_gradients.explain,
+    "occlusion": occlusion.explain,
 }
 
 __all__ = ["METHODS", "Explain"]
