@@ -160,7 +160,7 @@ def test_occlusion_finds_the_only_pixels_the_network_looks_at():
     pixels = seen.pixels + 30 * np.exp(-((y - 8) ** 2 + (x - 48) ** 2) / 18, dtype=np.float32)
     first, second = METHODS["occlusion"](classifier, replace(seen, pixels=pixels)).maps
     y, x = np.unravel_index(first.argmax(), first.shape)
-    assert abs(y - 8) < 6
-    assert abs(x - 48) < 6
+    assert abs(y - 8) < 13  # the side of a patch
+    assert abs(x - 48) < 13
     assert first[40:].max() < 0.05
     assert not second.any()
