@@ -240,6 +240,11 @@ ACTIONS: tuple[Action, ...] = (
         "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_explain,
     ),
     Action(
+        "stamp.probe", "What the score hangs on", ("Shift+P",), lambda window: window.probe(),
+        "Score the stamp in worse seeing, fainter, moved, and in each band alone", "Stamp", "",
+        lambda session: session.can_probe,
+    ),
+    Action(
         "stamp.lens", "Fit a lens model", ("Shift+M",), lambda window: window.fit_lens(),
         "Fit a lens to the candidate: Einstein radius, model, what is left over", "Stamp", "", _can_explain,
     ),

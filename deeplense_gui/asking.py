@@ -224,6 +224,12 @@ class Asking(QMainWindow):
         self.docks["models"].show()
         self.docks["models"].raise_()
 
+    def probe(self) -> None:
+        """Ask what the score of the selected candidate hangs on, and show what comes of it."""
+        self.docks["sensitivity"].show()
+        self.docks["sensitivity"].raise_()
+        self.session.probe()
+
     def show_duplicates(self) -> None:
         """Show groups of candidates that may be one object, beside the window."""
         self._show(DuplicatesDialog(self.session, self))

@@ -316,6 +316,18 @@ class Saliency:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a model says of a stamp that was changed in one way, ``change`` in words.
+
+    ``score`` is the calibrated probability, a mean over test-time views whose standard deviation is ``spread``.
+    """
+
+    change: str
+    score: float
+    spread: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LensFit:
     """What a quick lens model makes of a stamp.

@@ -14,6 +14,7 @@ from deeplense_gui.panels.lens import LensPanel
 from deeplense_gui.panels.models import ModelsPanel
 from deeplense_gui.panels.mosaic import MosaicPanel
 from deeplense_gui.panels.online import OnlinePanel
+from deeplense_gui.panels.sensitivity import SensitivityPanel
 from deeplense_gui.panels.vetting import VettingPanel
 
 
@@ -39,6 +40,7 @@ PANELS: tuple[Panel, ...] = (
     Panel("candidates", "Candidates", "bottom", CandidatesPanel),
     Panel("gallery", "Gallery", "bottom", GalleryPanel, tabbed=True),
     Panel("lens", "Lens model", "bottom", LensPanel, tabbed=True),
+    Panel("sensitivity", "Sensitivity", "bottom", SensitivityPanel, tabbed=True),
     Panel("online", "Online", "bottom", OnlinePanel, tabbed=True),
     Panel("models", "Model", "bottom", ModelsPanel, tabbed=True),
     Panel("jobs", "Jobs", "bottom", JobsPanel, tabbed=True),

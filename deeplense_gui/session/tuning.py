@@ -114,8 +114,8 @@ class TuningVerbs(Core):
 
     def use_tuned(self, name: str) -> None:
         """Score with a new model, and the candidates of the shown mosaic at once."""
-        self.use_model(name)  # type: ignore[attr-defined]  # a verb of ScanVerbs
-        self.rescore()  # type: ignore[attr-defined]
+        self.use_model(name)
+        self.rescore()
 
 
 def verdict(judgements: Sequence[Any]) -> str:

@@ -209,8 +209,12 @@ class StampView(QWidget):
         if self._saliency is not None:
             painter.setOpacity(self.opacity)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-            painter.drawImage(self._box(self._saliency[1]), self._saliency[0])
+            box = self._box(self._saliency[1])
+            painter.drawImage(box, self._saliency[0])
             painter.setOpacity(1)
+            painter.setPen(QPen(QColor(255, 255, 255, 70), 1, Qt.PenStyle.DotLine))  # so far the network saw
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(box)
         if self.crosshair:
             overlays.draw_crosshair(painter, self._centre(), square.width() * 0.05, square.width() * 0.12)
         if self.ring is not None and self.ring.shown:

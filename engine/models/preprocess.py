@@ -84,16 +84,22 @@ def _normalise(stamps: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     counts. A stamp without scatter (constant, saturated) comes out as zeros.
     """
     valid = np.isfinite(stamps)
+    sky, noise = levels(stamps)
     flat = np.where(valid, stamps, np.inf).reshape(len(stamps), -1)
-    centre = _median(flat)
-    deviation = _median(np.abs(flat - centre))
-    sky = _median(np.where(flat < centre + 3 * 1.4826 * deviation, flat, np.inf))
-    noise = 1.4826 * _median(np.where(flat <= sky, sky - flat, np.inf))
-    noise = np.where(noise > 0, noise, deviation)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         signal = np.where(noise > 0, (flat - sky) / noise, 0)
     signal = np.nan_to_num(np.clip(signal, -50, 1e5)).reshape(stamps.shape).astype(np.float32)
     return np.where(valid, signal, 0).astype(np.float32), valid
+
+
+def levels(stamps: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sky and noise of stamps (n, size, size), (n, 1) each; a noise of 0 where there is no scatter."""
+    flat = np.where(np.isfinite(stamps), stamps, np.inf).reshape(len(stamps), -1)
+    centre = _median(flat)
+    deviation = _median(np.abs(flat - centre))
+    sky = _median(np.where(flat < centre + 3 * 1.4826 * deviation, flat, np.inf))
+    noise = 1.4826 * _median(np.where(flat <= sky, sky - flat, np.inf))
+    return sky, np.where(noise > 0, noise, deviation)
 
 
 def _median(values: FloatArray) -> FloatArray:
