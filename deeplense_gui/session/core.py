@@ -37,16 +37,16 @@ class Choice:
 class Core(QObject):
     """One window's work: a project, its mosaics, one selection; the verbs stand in the modules beside this one.
 
-    Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is
-    new; ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)``
-    for the mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id,
-    Saliency)``; ``residual_made(id, Residual | None)``; ``lens_fitted(id)``; ``probed(id)`` with each change
-    that was scored; ``overlays_toggled(bool)``; ``blinded(bool)``; ``scheme_changed`` when grades and kinds are
-    others; ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of ``Choice``, and ``settled(text)`` once that is no
-    more so; ``models_changed`` when another model scores or there is a new one; ``tuning_changed`` as a fine-tuning
-    goes on; ``crashed(title, traceback)``; ``locate(id, path)`` when the user wants to find a missing mosaic and
-    ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when they want another image of the file,
-    ``address_wanted(place)`` when they want to type the password of a server.
+    Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is new;
+    ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)`` for the
+    mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``;
+    ``residual_made(id, Residual | None)``; ``lens_fitted(id)``; ``probed(id)`` with each change that was scored;
+    ``overlays_toggled(bool)``; ``blinded(bool)``; ``scheme_changed`` when grades and kinds are others;
+    ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
+    ``Choice``, and ``settled(text)`` once that is no more so; ``models_changed`` when another model scores or there is
+    a new one; ``tuning_changed`` as a fine-tuning goes on; ``crashed(title, traceback)``; ``locate(id, path)`` when the
+    user wants to find a missing mosaic and ``scale_wanted`` when they want to type a pixel scale; ``image_wanted`` when
+    they want another image of the file, ``address_wanted(place)`` when they want to type the password of a server.
     """
 
     changed = Signal(object)
