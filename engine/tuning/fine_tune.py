@@ -73,17 +73,21 @@ def fine_tune(project: Project, request: TuneRequest) -> Iterator[Step]:
     Raises
     ------
     ModelError : a model that is no finder, or a folder that holds one already
-    DataError : no grade that says lens or not, or too little to learn from
+    DataError : no grade that says lens or not, too little to learn from, or a place that cannot be written
     """
     folder = model_folder(request.start)
     card = load_card(folder)
     _check(card, request)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     place = request.out.with_name(f".{request.out.name}.part")
     shutil.rmtree(place, ignore_errors=True)  # of a program that was killed
-    place.mkdir()
     try:
+        place.mkdir(parents=True)
         yield from _tune(project, request, card, folder, place)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"{request.out.parent} cannot be written ({reason}): free some space, or choose another"
+        ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -133,6 +133,18 @@ def test_a_model_is_never_replaced(project, mosaic, tmp_path):
         next(fine_tune(project, request(mosaic, tmp_path / "mine")))
 
 
+def test_a_full_disk_is_said_and_nothing_is_left(project, mosaic, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+        yield
+
+    grade(project, "AX")
+    monkeypatch.setattr(examples, "simulate", lambda *arguments, **options: full())
+    with pytest.raises(DataError, match=r"No space left on device.*free some space"):
+        list(fine_tune(project, request(mosaic, tmp_path / "mine")))
+    assert list(tmp_path.glob("*mine*")) == []
+
+
 def test_grades_that_leave_it_open_are_not_learned():
     assert LETTERS.labels == {"A": 1, "B": 1, "X": 0}
 
