@@ -1,73 +1,38 @@
-"""Docks and menus: every command comes from ``ACTIONS`` or the project's scheme, every panel from ``PANELS``."""
+"""The window: its commands, from ``ACTIONS`` and the project's scheme, and what it shows of what is open."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractSlider,
-    QApplication,
-    QComboBox,
-    QDockWidget,
-    QLabel,
-    QLineEdit,
-    QMainWindow,
-    QMenu,
-    QSizePolicy,
-    QStackedWidget,
-    QTabBar,
-    QTabWidget,
-    QToolBar,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMenu, QToolBar
 
 from deeplense_gui import style
 from deeplense_gui.actions import ACTIONS, MENUS, TAKEN
-from deeplense_gui.asking import Asking
 from deeplense_gui.dialogs.error import ErrorDialog
-from deeplense_gui.dialogs.notices import NoticeBar
+from deeplense_gui.docks import Docks
+from deeplense_gui.focus_keys import FocusKeys
 from deeplense_gui.grading_actions import Action, grading_actions
 from deeplense_gui.interop_menus import InteropMenus
-from deeplense_gui.panels import PANELS
 from deeplense_gui.panels.jobs import JobStatus
-from deeplense_gui.panels.start import StartPage
 from deeplense_gui.preferences import is_address
 from deeplense_gui.session import Session
 
-LAYOUT = 1
-LIST_SHARE = 0.30  # of the height
 SETTLED_MS = 2_000  # after which a window that was opened looks for other programs
-AREAS = {"right": Qt.DockWidgetArea.RightDockWidgetArea, "bottom": Qt.DockWidgetArea.BottomDockWidgetArea}
-KEYS_OF_CONTROLS = {
-    QAbstractButton: {Qt.Key.Key_Space},
-    QAbstractSlider: {Qt.Key.Key_Left, Qt.Key.Key_Right},
-    QComboBox: {Qt.Key.Key_Space, Qt.Key.Key_Left, Qt.Key.Key_Right},
-    QTabBar: {Qt.Key.Key_Left, Qt.Key.Key_Right},
-}
 
 
-class MainWindow(Asking):
+class MainWindow(Docks):
     """The window over one session; closing it closes the session."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
+        super().__init__(session)
         self.actions_by_id: dict[str, QAction] = {}
-        self.panels: dict[str, QWidget] = {}
-        self.docks: dict[str, QDockWidget] = {}
         self.grading: tuple[Action, ...] = ()  # what the scheme of the project makes
         self._working = False
-        self._list_height = 0
         self.setObjectName("main")
         self.setAcceptDrops(True)
-        self.setDockOptions(QMainWindow.DockOption.AllowTabbedDocks | QMainWindow.DockOption.AllowNestedDocks)
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        self._make_panels()
         self._make_actions()
         self.job_status = JobStatus(session)
         self.blind_badge = QLabel("BLIND", objectName="blind-badge")
@@ -79,63 +44,7 @@ class MainWindow(Asking):
         self._listen()
         self._restore_geometry()
         self._show_state()
-        QApplication.instance().focusChanged.connect(self._watch_focus)
-
-    def _make_panels(self) -> None:
-        centre = QWidget()
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self.notices = NoticeBar()
-        self.pages = QStackedWidget()
-        self.start = StartPage(self.session)
-        self.start.asked.connect(lambda name: self.actions_by_id[name].trigger())
-        self.start.chosen.connect(self.open_files)
-        self.pages.addWidget(self.start)
-        column.addWidget(self.notices)
-        column.addWidget(self.pages, 1)
-        self.setCentralWidget(centre)
-        self.setCorner(Qt.Corner.BottomRightCorner, AREAS["right"])
-        for panel in PANELS:
-            widget = panel.widget(self.session)
-            self.panels[panel.id] = widget
-            if panel.area == "centre":
-                self.pages.addWidget(widget)
-                continue
-            dock = QDockWidget(panel.title, objectName=panel.id)
-            dock.setWidget(widget)
-            if panel.area == "bottom":  # their tabs name them; a title as well would cost a row of the list
-                dock.setTitleBarWidget(QWidget())
-            self.docks[panel.id] = dock
-        for name in ("vetting", "online"):
-            self.panels[name].asked.connect(lambda name: self.actions_by_id[name].trigger())
-        self._lay_out()
-        for dock in self.docks.values():
-            dock.hide()
-
-    def _lay_out(self) -> None:
-        """Put the docks where they are at first."""
-        before: dict[str, QDockWidget] = {}
-        for panel in PANELS:
-            dock = self.docks.get(panel.id)
-            if dock is None:
-                continue
-            self.addDockWidget(AREAS[panel.area], dock, Qt.Orientation.Vertical)
-            dock.setFloating(False)
-            if panel.tabbed and panel.area in before:
-                self.tabifyDockWidget(before[panel.area], dock)
-                before[panel.area].raise_()
-            else:
-                before[panel.area] = dock
-            dock.setVisible(panel.shown)
-
-    def _share_space(self) -> None:
-        """The first sizes of the docks: the inspector 38 % of the width, the list 30 % of the height."""
-        bottom = [self.docks[panel.id] for panel in PANELS if panel.area == "bottom" and not panel.tabbed]
-        right = [self.docks[panel.id] for panel in PANELS if panel.area == "right"]
-        self.resizeDocks(right[:1], [round(self.width() * 0.38)], Qt.Orientation.Horizontal)
-        self.resizeDocks(bottom, [round(self.height() * LIST_SHARE)] * len(bottom), Qt.Orientation.Vertical)
-        self.resizeDocks(right, [self.height(), *[1] * (len(right) - 1)], Qt.Orientation.Vertical)
+        self._focus_keys = FocusKeys(self)
 
     def _make_actions(self) -> None:
         bar = QToolBar("Toolbar", objectName="toolbar")
@@ -207,6 +116,8 @@ class MainWindow(Asking):
 
     def _listen(self) -> None:
         session = self.session
+        for asking in (self.start, self.panels["vetting"], self.panels["online"]):
+            asking.asked.connect(lambda name: self.actions_by_id[name].trigger())
         session.message.connect(self._on_message)
         session.crashed.connect(lambda title, trace: self._open(ErrorDialog(title, trace, self)))
         session.locate.connect(self.ask_moved)
@@ -270,28 +181,6 @@ class MainWindow(Asking):
         else:
             self.notices.show_message(text, level, choices)
 
-    def _restore_geometry(self) -> None:
-        stored = self.session.preferences.get("geometry")
-        if not isinstance(stored, QByteArray) or not self.restoreGeometry(stored):
-            self.resize(1440, 900)
-
-    def _restore_layout(self) -> None:
-        self._spread(bool(int(self.session.preferences.get("list_alone", 0))))
-        stored = self.session.preferences.get("layout")
-        if not isinstance(stored, QByteArray) or not self.restoreState(stored, LAYOUT):
-            self.reset_layout()
-
-    def reset_layout(self) -> None:
-        """Put every panel back to where it was at first."""
-        self._spread(False)
-        self._lay_out()
-        self._share_space()
-        QTimer.singleShot(0, self, self._share_space)
-
-    def _save_layout(self) -> None:
-        if self._working:
-            self.session.preferences.set("layout", self.saveState(LAYOUT))
-
     def _apply_theme(self) -> None:
         style.apply(QApplication.instance(), self.session.preferences.theme)
         for action in self.commands:
@@ -299,59 +188,6 @@ class MainWindow(Asking):
                 self.actions_by_id[action.id].setIcon(style.icon(action.icon))
         style.renew_icons(self)
         self._enable()
-
-    def focus_filter(self) -> None:
-        """Put the cursor into the text filter of the list."""
-        self.docks["candidates"].show()
-        self.docks["candidates"].raise_()
-        self.panels["candidates"].focus_filter()
-
-    def focus_note(self) -> None:
-        """Put the cursor into the note of the selected candidate."""
-        self.docks["vetting"].show()
-        self.docks["vetting"].raise_()
-        self.panels["vetting"].focus_note()
-
-    def fit_lens(self) -> None:
-        """Fit a lens to the selected candidate, and show what comes of it."""
-        self.docks["lens"].show()
-        self.docks["lens"].raise_()
-        self.panels["lens"].ask()
-
-    def swap_list(self) -> None:
-        """Show the gallery in the place of the table, or the table in that of the gallery."""
-        names = ("candidates", "gallery")
-        name = names[self.panels["candidates"].isVisible() and not self.panels["candidates"].visibleRegion().isEmpty()]
-        self.docks[name].show()
-        self.docks[name].raise_()
-        self.panels[name].setFocus()
-
-    def spread_list(self) -> None:
-        """Give the list the place of the mosaic as well, or give it back."""
-        alone = self.pages.isVisible()
-        if alone:
-            self._list_height = self.panels["candidates"].parentWidget().height()
-        self.session.preferences.set("list_alone", int(alone))
-        self._spread(alone)
-        if not alone:
-            QTimer.singleShot(0, self, self._shrink_list)
-
-    def _shrink_list(self) -> None:
-        bottom = [self.docks[panel.id] for panel in PANELS if panel.area == "bottom"]
-        height = self._list_height or round(self.height() * LIST_SHARE)
-        self.resizeDocks(bottom, [height] * len(bottom), Qt.Orientation.Vertical)
-
-    def _spread(self, alone: bool) -> None:
-        """Messages stay above the list, so that only the mosaic goes."""
-        self.pages.setVisible(not alone)
-        upright = QSizePolicy.Policy.Maximum if alone else QSizePolicy.Policy.Preferred
-        self.centralWidget().setSizePolicy(QSizePolicy.Policy.Preferred, upright)
-
-    def show_in_view(self) -> None:
-        """Filter the list to what the mosaic shows now."""
-        x0, x1, y0, y1 = self.panels["mosaic"].canvas.view.edges()
-        others = tuple(one for one in self.session.filters.ranges if one[0] not in ("x", "y"))
-        self.session.set_filters(mosaic=self.session.mosaic.id, ranges=(*others, ("x", x0, x1), ("y", y0, y1)))
 
     def toggle_full_screen(self) -> None:
         """Give the whole screen to the window, or take it back."""
@@ -367,30 +203,6 @@ class MainWindow(Asking):
             action.triggered.connect(lambda _=False, paths=paths: self.open_files(paths))
         if self.recent.isEmpty():
             self.recent.addAction("Nothing yet").setEnabled(False)
-
-    def _watch_focus(self, old: QWidget | None, new: QWidget | None) -> None:
-        """Filter the events of what has the keys: those of the whole program would pass through here hundreds a key."""
-        if old is not None:
-            old.removeEventFilter(self)
-        if new is not None:
-            new.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Leave to a control in focus the keys it lives by: a single-key command must not take Space from a button.
-
-        A line edit undoes its own text first; with nothing left of it to undo, the key undoes the last grade.
-        """
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(watched, QLineEdit):
-            undone = event.matches(QKeySequence.StandardKey.Undo) and not watched.isUndoAvailable()
-            if undone or (event.matches(QKeySequence.StandardKey.Redo) and not watched.isRedoAvailable()):
-                event.ignore()
-                return True
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and not event.modifiers():
-            for kind, keys in KEYS_OF_CONTROLS.items():
-                if isinstance(watched, kind) and event.key() in keys:
-                    event.accept()
-                    return True
-        return False
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
@@ -411,9 +223,10 @@ class MainWindow(Asking):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Go at once; the session ends its job and joins its thread after the window is gone."""
-        QApplication.instance().focusChanged.disconnect(self._watch_focus)
+        self._focus_keys.stop()
         self.session.preferences.set("geometry", self.saveGeometry())
-        self._save_layout()
+        if self._working:
+            self._save_layout()
         self.hide()
         for name in ("mosaic", "inspector", "gallery"):
             self.panels[name].stop()

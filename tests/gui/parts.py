@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from deeplense_gui import work
 from deeplense_gui.main_window import MainWindow
 from deeplense_gui.session import Session
+from deeplense_gui.work import exporting, interpreting
 from engine.detect.search import SearchProcess
 from engine.types import Cutouts, ModelCard, Saliency, Scores
 
@@ -78,10 +79,17 @@ def write_sky(path: Path, *, count: int = 40, size: int = 400, seed: int = 1, wc
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stand-in where the network would be; nothing imports torch then, and no other process is started."""
     monkeypatch.setattr(SearchProcess, "start", lambda self: None)
-    monkeypatch.setattr(work, "card", lambda name: CARD)
     monkeypatch.setattr(work.Models, "classifier", lambda self, name: StandIn())
-    monkeypatch.setattr(work, "SLOW_IMPORTS", ())
-    monkeypatch.setattr(work, "saliency_method", lambda name: explain)
+    monkeypatch.setattr(interpreting, "SLOW_IMPORTS", ())
+    put(monkeypatch, "card", lambda name: CARD)
+    put(monkeypatch, "saliency_method", lambda name: explain)
+
+
+def put(monkeypatch: pytest.MonkeyPatch, name: str, stand_in: Any) -> None:
+    """Put a stand-in for something of ``work`` wherever it is known under its name."""
+    for room in (work, interpreting, exporting):
+        if hasattr(room, name):
+            monkeypatch.setattr(room, name, stand_in)
 
 
 def open_and_scan(qtbot, session: Session, path: Path) -> None:

@@ -21,7 +21,7 @@ from deeplense_gui.widgets.stamp_reader import Wish, read_stamp, side_to_read
 from deeplense_gui.widgets.view_grid import arrange
 from engine.errors import ImageError
 from engine.types import Candidate, Mosaic
-from tests.gui.parts import NONE, open_and_scan, press, show_window, write_sky
+from tests.gui.parts import NONE, open_and_scan, press, put, show_window, write_sky
 
 KEY = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
@@ -239,7 +239,7 @@ def test_while_it_explains_it_says_so(qtbot, vetting, inspector, monkeypatch):
         ready.wait(10)
         return method(*arguments, **options)
 
-    monkeypatch.setattr(work, "saliency_method", lambda name: slow)
+    put(monkeypatch, "saliency_method", lambda name: slow)
     qtbot.mouseClick(inspector.saliency.explain, LEFT)
     qtbot.waitUntil(lambda: inspector.grid.large.notice == "explaining…", timeout=5_000)
     press(qtbot, vetting, KEY.Key_A)  # grading goes on meanwhile
@@ -324,7 +324,7 @@ def test_without_a_model_there_is_simply_no_residual(qtbot, vetting, inspector, 
     def missing(name: str) -> None:
         raise ModelError("no model")
 
-    monkeypatch.setattr(work, "card", missing)
+    put(monkeypatch, "card", missing)
     session = vetting.session
     last = int(session.ids()[-1])
     mine = lambda identity, residual: identity == last and residual is None  # noqa: E731

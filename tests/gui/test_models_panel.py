@@ -16,7 +16,7 @@ from deeplense_gui.session.tuning import TuningVerbs
 from engine.errors import DataError
 from engine.tuning.judgement import Judgement
 from engine.types import Step
-from tests.gui.parts import CARD, StandIn, messages, press
+from tests.gui.parts import CARD, StandIn, messages, press, put
 
 LEFT = Qt.MouseButton.LeftButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -32,7 +32,7 @@ class Taught(StandIn):
 def panel(qtbot, vetting, monkeypatch):
     """The panel in front, two models in the library, the second scoring in its own name."""
     monkeypatch.setattr(TuningVerbs, "finders", lambda self: [CARD, NEW])
-    monkeypatch.setattr(work, "card", lambda name: NEW if name == "taught" else CARD)
+    put(monkeypatch, "card", lambda name: NEW if name == "taught" else CARD)
     monkeypatch.setattr(work.Models, "classifier", lambda self, name: Taught() if name == "taught" else StandIn())
     press(qtbot, vetting, Qt.Key.Key_F6)
     qtbot.waitUntil(lambda: vetting.panels["models"].model.count() == 2, timeout=5_000)

@@ -16,7 +16,7 @@ from deeplense_gui.filters import CandidateList, Filters
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
 from engine.catalogue.store import Project
-from tests.gui.parts import messages, open_and_scan, write_sky
+from tests.gui.parts import messages, open_and_scan, put, write_sky
 
 
 def reopened(session: Session, path: Path) -> Session:
@@ -392,13 +392,12 @@ def test_the_list_is_empty_without_a_project(session):
 
 
 def test_scanning_without_a_model_is_a_message_and_makes_no_project(qtbot, session, sky, monkeypatch):
-    from deeplense_gui import work
     from engine.errors import ModelError
 
     def missing(name: str) -> None:
         raise ModelError("there is no model 'finder'")
 
-    monkeypatch.setattr(work, "card", missing)
+    put(monkeypatch, "card", missing)
     with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
         session.open_mosaic([sky])
     heard = messages(session)

@@ -1,0 +1,83 @@
+"""The jobs of the window: generators that the worker advances, each a thin shell around the engine.
+
+They are called in the worker thread, which is where torch, astropy's readers and the rest are imported.
+"""
+
+from deeplense_gui.work.exporting import (
+    export_catalogue,
+    export_journal,
+    export_report,
+    export_stamps,
+    export_training_set,
+    write_cutout,
+    write_picture_header,
+)
+from deeplense_gui.work.interpreting import Models, Residual, card, fit_lens, residual, saliency_method
+from deeplense_gui.work.mosaics import (
+    demo,
+    known_objects,
+    list_images,
+    open_mosaic,
+    open_sheet,
+    painted,
+    pixel_position,
+    regions,
+    renamed,
+    scan_tiles,
+    thumbnails,
+)
+from deeplense_gui.work.projects import (
+    calibration,
+    calibration_kinds,
+    crossmatch,
+    duplicates,
+    find_shared,
+    grader_reports,
+    import_grades,
+    kept,
+    matches,
+    merge,
+    news,
+    open_known,
+    queue,
+)
+
+__all__ = [
+    "Models",
+    "Residual",
+    "calibration",
+    "calibration_kinds",
+    "card",
+    "crossmatch",
+    "demo",
+    "duplicates",
+    "export_catalogue",
+    "export_journal",
+    "export_report",
+    "export_stamps",
+    "export_training_set",
+    "find_shared",
+    "fit_lens",
+    "grader_reports",
+    "import_grades",
+    "kept",
+    "known_objects",
+    "list_images",
+    "matches",
+    "merge",
+    "news",
+    "open_known",
+    "open_mosaic",
+    "open_sheet",
+    "painted",
+    "pixel_position",
+    "queue",
+    "regions",
+    "renamed",
+    "residual",
+    "saliency_method",
+    "scan_tiles",
+    "thumbnails",
+    "write_cutout",
+    "write_picture_header",
+]
