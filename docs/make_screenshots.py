@@ -1,8 +1,8 @@
 """Make the screenshots of the guide from the running program: ``python docs/make_screenshots.py [FOLDER]``.
 
 They show a field like the demo's, smaller, as any user sees it: scanned, a lens explained, the first candidates graded
-(A what the truth table says is a lens, X what is none), a report, blind mode. Nothing is drawn by hand. Needs no
-display, and some minutes of a processor.
+(A what the truth table says is a lens, X what is none), a report, blind mode, a model taught those grades. Nothing is
+drawn by hand. Needs no display, and some minutes of a processor.
 """
 
 import argparse
@@ -17,6 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 PATIENCE = 3600  # seconds
 SETTLE = 2.0
 GRADED = 14
+TAUGHT = 90  # candidates that are graded before the model is taught
 NEAR = 8  # pixels from a lens
 QUALITY = 82  # of WebP
 
@@ -79,14 +80,14 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="deeplense-") as work:
-        os.environ["DEEPLENSE_CACHE"] = work
+        os.environ["DEEPLENSE_CACHE"] = os.environ["XDG_DATA_HOME"] = work
         take_pictures(options.folder, field(Path(work), options.side), Path(work))
 
 
 def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
     """Go through the window as a user does, and save what is seen."""
     from PySide6.QtCore import QSettings
-    from PySide6.QtWidgets import QApplication
+    from PySide6.QtWidgets import QApplication, QWidget
 
     from deeplense_gui import style
     from deeplense_gui.main_window import MainWindow
@@ -103,9 +104,9 @@ def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
     window.resize(1440, 900)
     window.show()
 
-    def take(name: str) -> None:
+    def take(name: str, part: QWidget = window) -> None:
         settle(application)
-        window.grab().save(str(folder / f"{name}.webp"), "WEBP", QUALITY)
+        part.grab().save(str(folder / f"{name}.webp"), "WEBP", QUALITY)
 
     session.open_mosaic(paths)
     wait(application, lambda: session.mosaic is not None, "the field")
@@ -120,6 +121,9 @@ def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
     session.explain(session.saliency_methods()[0])
     wait(application, lambda: explained, "the saliency map")
     take("window")
+    window.probe()
+    wait(application, lambda: not session.is_probing, "the probes")
+    take("sensitivity", window.panels["sensitivity"])
     for row in best:
         session.select(row.id)
         session.grade("A" if row.id in lenses else "X")
@@ -140,6 +144,14 @@ def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
     window.panels["mosaic"].canvas.centre_on(following.x, following.y)
     window.statusBar().clearMessage()
     take("blind")
+    session.set_blind(False)
+    for row in session.rows(session.ids()[GRADED:TAUGHT]):
+        session.select(row.id)
+        session.grade("A" if lens_at(row.x, row.y, paths[0].parent) else "X")
+    window.show_model()
+    session.fine_tune(session.free_model_name(), painted=300, simulated=900, epochs=4)
+    wait(application, lambda: not session.is_tuning, "the model")
+    take("model", window.panels["models"])
     window.close()
 
 

@@ -124,7 +124,6 @@ class ScanVerbs(Core):
 def rescored(project: Any, mosaic: Mosaic, models: work.Models, model: str) -> Iterator[Step]:
     """Score the candidates of a mosaic again; the items are Detections."""
     yield Step(0, 0, note="Loading the lens finder")
-    from engine.detect.rescore import rescore
+    from engine.detect.rescore import rescore_all
 
-    rows = project.rows(project.ids(mosaic=mosaic.id, order="id", descending=False))
-    yield from rescore(mosaic, rows, models.classifier(model))
+    yield from rescore_all(project, mosaic, models.classifier(model))

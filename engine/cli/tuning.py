@@ -83,10 +83,9 @@ def rescore(project: ProjectFile, model: Model = "finder", quiet: Quiet = False)
 
 
 def _rescored(project: Project, mosaic: Mosaic, classifier: Classifier) -> Iterator[Step]:
-    from engine.detect.rescore import rescore
+    from engine.detect.rescore import rescore_all
 
-    rows = project.rows(project.ids(mosaic=mosaic.id, order="id", descending=False))
-    job = rescore(mosaic, rows, classifier)
+    job = rescore_all(project, mosaic, classifier)
     run, state = project.start_run(mosaic, classifier.card.key, {"rescored": True}), "cancelled"
     try:
         for step in job:

@@ -8,10 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.catalogue import Project
 from engine.detect.scan import Pace
 from engine.detect.scoring import Scorer, bands_for, check_scores, expected, look
 from engine.images.cutouts import cut
 from engine.types import Candidate, Detection, Mosaic, Step
+
+_ROWS = 10_000  # of a long list that are held at a time
+
+
+def rescore_all(project: Project, mosaic: Mosaic, classifier: Scorer) -> Iterator[Step]:
+    """Score all candidates that a project has of a mosaic; see ``rescore``. Writes nothing."""
+    ids = project.ids(mosaic=mosaic.id, order="y", descending=False)
+    for start in range(0, len(ids), _ROWS):
+        for step in rescore(mosaic, project.rows(ids[start : start + _ROWS]), classifier):
+            done = start + step.done
+            yield replace(step, done=done, total=len(ids), note=f"{done} of {len(ids)} candidates")
 
 
 def rescore(mosaic: Mosaic, candidates: Sequence[Candidate], classifier: Scorer) -> Iterator[Step]:

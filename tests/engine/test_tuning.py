@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.catalogue import Project
 from engine.catalogue.scheme import LETTERS
-from engine.detect.rescore import rescore
+from engine.detect.rescore import rescore, rescore_all
 from engine.errors import DataError, ModelError
 from engine.images.mosaic import open_mosaic
 from engine.models.card import CARD, WEIGHTS, load_card
@@ -225,7 +225,7 @@ def test_candidates_scored_again_keep_their_grades_and_get_what_a_scan_would_say
     after = project.rows(project.ids(order="id", descending=False))
     assert [(row.id, row.grade, row.flux) for row in after] == [(row.id, row.grade, row.flux) for row in rows]
     assert {row.model for row in after} == {classifier.card.key}
-    again = [item for step in rescore(mosaic, after, classifier) for item in step.items]
+    again = [item for step in rescore_all(project, mosaic, classifier) for item in step.items]
     assert {(one.x, one.y): one.score for one in again} == pytest.approx({(one.x, one.y): one.score for one in found})
 
 
