@@ -57,7 +57,7 @@ def unit_einstein_radius(distances: str) -> float:
         between = source - lens
     else:
         lens, source = cosmology.angular_diameter_distance([LENS_REDSHIFT, SOURCE_REDSHIFT])
-        between = cosmology.angular_diameter_distance_z1z2(LENS_REDSHIFT, SOURCE_REDSHIFT)
+        between = source - lens * (1 + LENS_REDSHIFT) / (1 + SOURCE_REDSHIFT)  # comoving distances add up in flat space
     squared = 4 * constants.G * constants.M_sun / constants.c**2 * between / (lens * source)
     return float((np.sqrt(squared.to_value(units.dimensionless_unscaled)) * units.rad).to_value(units.arcsec))
 
