@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from engine.detect.sources import SOURCE, detection_image, extract_sources, find_sources, sigma_image
+from engine.detect.sources import SOURCE, _extracted, detection_image, extract_sources, find_sources, sigma_image
 from engine.detect.tiles import Seen, tile_cores
 from tests.engine.sky_parts import gaussians, grid, noise
 
@@ -180,18 +180,22 @@ def test_what_a_neighbouring_tile_handed_out_is_not_new() -> None:
     assert seen.new(again, (0, 100, 100, 200))["x"].tolist() == [150]
 
 
-def test_a_stack_that_is_too_small_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    image, _ = detection_image(planted(300.0)[0][None])
-    expected, sizes, resize = extract_sources(image), [], sep.set_extract_pixstack
-
-    def noted(size: int) -> None:
-        sizes.append(size)
-        resize(size)
-
-    monkeypatch.setattr(sep, "set_extract_pixstack", noted)
-    monkeypatch.setattr("engine.detect.sources._SPARE_STACK", 200 - np.count_nonzero(image > 1.5))
-    np.testing.assert_array_equal(extract_sources(image), expected)
-    assert sizes[0] == 200 < sizes[-1]
+@pytest.mark.parametrize("kind", ["sky", "stripes", "rows", "checks", "all", "edges", "nothing", "planted"])
+@pytest.mark.parametrize("threshold", [0.3, 1.5])
+def test_the_stack_holds_whatever_is_bright(kind: str, threshold: float) -> None:
+    """SEP raises where more pixels are above the threshold than its stack holds, and is slow where it holds many."""
+    rows, columns = np.mgrid[:120, :150]
+    sky = np.random.default_rng(1).normal(0, 1, rows.shape)
+    patterns = {"sky": sky, "stripes": 9 * (columns % 3 == 0), "rows": 9 * (rows % 3 == 0), "nothing": 0 * sky,
+                "checks": 9 * ((rows + columns) % 2), "all": sky + 9,
+                "planted": detection_image(planted(300.0)[0][None])[0],
+                "edges": 9 * ((rows % 119 == 0) | (columns % 149 == 0))}  # fmt: skip
+    image = np.ascontiguousarray(patterns[kind], np.float32)
+    options = {"err": 1.0, "minarea": 5, "deblend_cont": 1.0}
+    found = _extracted(image, threshold, minarea=5, deblend_cont=1.0)
+    assert sep.get_extract_pixstack() <= image.size + 2
+    sep.set_extract_pixstack(4 * image.size)
+    np.testing.assert_array_equal(found, sep.extract(image, threshold, **options))
 
 
 def test_a_mask_of_nothing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
