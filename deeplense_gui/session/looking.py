@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any
 
 from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle
 from deeplense_gui.session.core import Core
-from engine.types import Candidate, Mosaic, Probe, Step
+from engine.types import Candidate, Probe
 
 _PROBED = 256  # candidates whose probes are remembered
 
@@ -69,7 +68,7 @@ class LookingVerbs(Core):
             self.probed.emit(candidate.id)
 
         handle = self._ask(
-            f"Probing {candidate.name}", lambda: probed(models, mosaic, candidate, model), take, kind="probe"
+            f"Probing {candidate.name}", lambda: models.probe(mosaic, candidate, model), take, kind="probe"
         )
         self.probed.emit(candidate.id)
         return handle
@@ -101,11 +100,3 @@ class LookingVerbs(Core):
         """Hide or show everything drawn over the pixels."""
         self.overlays = not self.overlays
         self.overlays_toggled.emit(self.overlays)
-
-
-def probed(models: work.Models, mosaic: Mosaic, candidate: Candidate, model: str) -> Iterator[Step]:
-    """Score a candidate as it is and changed; the items are Probes."""
-    yield Step(0, 0, note=candidate.name)
-    from engine.interpret.sensitivity import probe
-
-    yield from probe(mosaic, (candidate.x, candidate.y), models.classifier(model))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle, Reason
@@ -59,7 +58,7 @@ class ScanVerbs(Core):
             self.say(str(error), "error")
             return None
         project, models = self.project, self._models
-        return self._start(f"Scoring {mosaic.name} again", lambda: rescored(project, mosaic, models, model))
+        return self._start(f"Scoring {mosaic.name} again", lambda: models.rescore(project, mosaic, model))
 
     def _start(self, name: str, found: Callable[[], Iterator[Step]]) -> JobHandle:
         """Submit a job whose items are Detections of the run that was begun."""
@@ -119,11 +118,3 @@ class ScanVerbs(Core):
         self.say(f"Scan finished: {count:,} candidates" if count else "Scan finished: no source was found")
         if self.selection is None and count:
             self.select(int(self.ids()[0]))
-
-
-def rescored(project: Any, mosaic: Mosaic, models: work.Models, model: str) -> Iterator[Step]:
-    """Score the candidates of a mosaic again; the items are Detections."""
-    yield Step(0, 0, note="Loading the lens finder")
-    from engine.detect.rescore import rescore_all
-
-    yield from rescore_all(project, mosaic, models.classifier(model))

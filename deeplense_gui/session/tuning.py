@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.session.core import Choice, Core
-from engine.types import ModelCard, Mosaic, Step
+from engine.types import ModelCard
 
 _NAME = re.compile(r"[\w.-]*\w")
 
@@ -36,15 +36,13 @@ class TuningVerbs(Core):
 
     def finders(self) -> list[ModelCard]:
         """The cards of all models that score stamps of lenses, those that come with the program first."""
-        from engine.models.library import list_models
-
-        return [card for card in list_models() if not card.stride and not card.targets and len(card.classes) == 2]
+        return work.finders()
 
     def taught(self) -> tuple[int, int]:
         """How many candidates of the open mosaics are graded as lenses, and how many as none."""
         if self.project is None:
             return 0, 0
-        return self._read(self._count_taught, (0, 0))  # type: ignore[no-any-return]
+        return self._read(self._count_taught, (0, 0))
 
     def _count_taught(self) -> tuple[int, int]:
         scheme, counts = self.project.scheme(), [0, 0]
@@ -67,12 +65,8 @@ class TuningVerbs(Core):
 
     def free_model_name(self) -> str:
         """A name for the next model: that of the one in use and the project's, with a number where it is taken."""
-        from engine.models.library import model_folders, user_models
-
-        stem = "" if self.project is None or self.project.path is None else f"-{Path(self.project.path).stem}"
-        base = re.sub(r"[^\w.-]+", "-", f"{self.model.split('-')[0]}{stem}")
-        taken = {*model_folders(), *(path.name for path in user_models().glob("*"))}
-        return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
+        project = "" if self.project is None or self.project.path is None else f"-{Path(self.project.path).stem}"
+        return work.free_model_name(f"{self.model.split('-')[0]}{project}")
 
     def fine_tune(self, name: str, *, painted: int, simulated: int, epochs: int) -> JobHandle | None:
         """Teach the model in use the grades of the project, in the background; the new model is ``name``."""
@@ -83,7 +77,7 @@ class TuningVerbs(Core):
             return None
         project, mosaics, start = self.project, tuple(self.mosaics.values()), self.model
         numbers = {"painted": painted, "simulated": simulated, "epochs": epochs}
-        job = self.jobs.submit(f"Fine-tuning {start}", lambda: tuned(project, mosaics, start, name, numbers))
+        job = self.jobs.submit(f"Fine-tuning {start}", lambda: work.fine_tune(project, mosaics, start, name, numbers))
         self.tuning = Tuning(job, epochs)
         self._results[job.id] = self._take_tuned
         self.tuning_changed.emit()
@@ -124,21 +118,3 @@ def verdict(judgements: Sequence[Any]) -> str:
         return ""
     one = judgements[0]
     return f"AUC {one.before:.3f} before and {one.after:.3f} after, on {one.words}."
-
-
-def tuned(project: Any, mosaics: tuple[Mosaic, ...], start: str, name: str, numbers: dict[str, int]) -> Iterator[Step]:
-    """Fine-tune a model into the user's library; the items are metrics of epochs, the last one the Tuned.
-
-    The project is opened a second time, to read: the window goes on writing to it meanwhile.
-    """
-    yield Step(0, 0, note="Reading the grades")
-    from engine.models.library import user_models
-    from engine.tuning.fine_tune import TuneRequest, fine_tune
-
-    spared = max(1, (os.cpu_count() or 1) - 1)  # a core for the window
-    request = TuneRequest(mosaics, user_models() / name, start, threads=spared, processes=spared, **numbers)
-    opened = project.again()
-    try:
-        yield from fine_tune(opened, request)
-    finally:
-        opened.close()

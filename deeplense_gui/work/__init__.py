@@ -41,6 +41,7 @@ from deeplense_gui.work.projects import (
     open_known,
     queue,
 )
+from deeplense_gui.work.teaching import finders, fine_tune, free_model_name
 
 __all__ = [
     "Models",
@@ -57,7 +58,10 @@ __all__ = [
     "export_stamps",
     "export_training_set",
     "find_shared",
+    "finders",
+    "fine_tune",
     "fit_lens",
+    "free_model_name",
     "grader_reports",
     "import_grades",
     "kept",

@@ -149,6 +149,20 @@ class Models:
 
         yield from score_sheet(sheet, self.classifier(model))
 
+    def rescore(self, project: Any, mosaic: Mosaic, model: str) -> Iterator[Step]:
+        """Score the candidates of a mosaic again; the items are Detections."""
+        yield Step(0, 0, note="Loading the lens finder" if model not in self._loaded else "")
+        from engine.detect.rescore import rescore_all
+
+        yield from rescore_all(project, mosaic, self.classifier(model))
+
+    def probe(self, mosaic: Mosaic, candidate: Candidate, model: str) -> Iterator[Step]:
+        """Score a candidate as it is and changed; the items are Probes."""
+        yield Step(0, 0, note=candidate.name)
+        from engine.interpret.sensitivity import probe
+
+        yield from probe(mosaic, (candidate.x, candidate.y), self.classifier(model))
+
     def explain(self, mosaic: Mosaic, candidate: Candidate, model: str, method: str) -> Iterator[Step]:
         """Explain the score of one candidate; the item is a Saliency."""
         yield Step(0, 1, note=candidate.name)

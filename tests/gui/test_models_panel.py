@@ -11,8 +11,6 @@ from PySide6.QtTest import QTest
 
 from deeplense_gui import work
 from deeplense_gui.jobs import Reason
-from deeplense_gui.session import tuning
-from deeplense_gui.session.tuning import TuningVerbs
 from engine.errors import DataError
 from engine.tuning.judgement import Judgement
 from engine.types import Step
@@ -31,7 +29,7 @@ class Taught(StandIn):
 @pytest.fixture
 def panel(qtbot, vetting, monkeypatch):
     """The panel in front, two models in the library, the second scoring in its own name."""
-    monkeypatch.setattr(TuningVerbs, "finders", lambda self: [CARD, NEW])
+    monkeypatch.setattr(work, "finders", lambda: [CARD, NEW])
     put(monkeypatch, "card", lambda name: NEW if name == "taught" else CARD)
     monkeypatch.setattr(work.Models, "classifier", lambda self, name: Taught() if name == "taught" else StandIn())
     press(qtbot, vetting, Qt.Key.Key_F6)
@@ -51,7 +49,7 @@ def lessons(monkeypatch) -> list[tuple]:
         card = replace(NEW, name=name)
         yield Step(3, 3, (SimpleNamespace(card=card, judgements=(OWN,), notes=("Only 8 lenses were held out.",)),))
 
-    monkeypatch.setattr(tuning, "tuned", tuned)
+    monkeypatch.setattr(work, "fine_tune", tuned)
     return asked
 
 
@@ -106,7 +104,7 @@ def test_it_can_be_stopped(qtbot, vetting, panel, monkeypatch):
         while True:
             yield Step(1, 3, note="Epoch 1")
 
-    monkeypatch.setattr(tuning, "tuned", endless)
+    monkeypatch.setattr(work, "fine_tune", endless)
     vetting.session.grade("A")
     qtbot.mouseClick(panel.tune, LEFT)
     qtbot.waitUntil(lambda: panel.words.text() == "Epoch 1", timeout=10_000)
@@ -123,7 +121,7 @@ def test_why_it_failed_is_said_where_one_looks(qtbot, vetting, panel, monkeypatc
         yield Step(0, 1)
         raise DataError("grade 5 of each")
 
-    monkeypatch.setattr(tuning, "tuned", fail)
+    monkeypatch.setattr(work, "fine_tune", fail)
     said = messages(vetting.session)
     vetting.session.grade("A")
     qtbot.mouseClick(panel.tune, LEFT)

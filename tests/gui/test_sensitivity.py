@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 
-from deeplense_gui.session import looking
+from deeplense_gui import work
 from engine.types import Probe, Step
 from tests.gui.parts import press
 
@@ -18,12 +18,12 @@ def asked(monkeypatch) -> list[int]:
     """Which candidates were probed; each is answered at once."""
     ids: list[int] = []
 
-    def probed(models, mosaic, candidate, model):
+    def probe(models, mosaic, candidate, model):
         ids.append(candidate.id)
         for number, one in enumerate(FOUND):
             yield Step(number + 1, len(FOUND), (one,))
 
-    monkeypatch.setattr(looking, "probed", probed)
+    monkeypatch.setattr(work.Models, "probe", probe)
     return ids
 
 
