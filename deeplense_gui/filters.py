@@ -171,7 +171,7 @@ class CandidateList:
 
     def _parts(self) -> list[tuple[str, Ids]]:
         """The list in its groups."""
-        filters, everything = self.filters, self._query(self.filters)
+        filters = self.filters
         if filters.group == "grade" and self.project is not None:
             ranks = {level.name: rank for rank, level in enumerate(self.project.scheme().grades)}
             grades = sorted(self.counts(), key=lambda grade: (grade is None, ranks.get(grade, len(ranks)), grade or ""))
@@ -179,7 +179,8 @@ class CandidateList:
             return [
                 ("No grade yet" if grade is None else f"Grade {grade}", self._query(replace(filters, grades={grade})))
                 for grade in wanted
-            ] or [("", everything)]
+            ] or [("", self._query(filters))]
+        everything = self._query(filters)
         if filters.group != "score":
             return [("", everything)]
         parts, left, above = [], everything, ""
@@ -296,20 +297,27 @@ class CandidateList:
     def next_ungraded(self, identity: int | None, ids: Ids) -> int | None:
         """The first candidate without a grade after one in ``ids``, from there on and then from the top."""
         here = row_of(ids, identity)
-        around = ids if here is None else np.concatenate([ids[here + 1 :], ids[:here]])
-        for near in (around[:LOOK_AHEAD], around[LOOK_AHEAD:FEW]):
+        after, before = (ids, ids[:0]) if here is None else (ids[here + 1 :], ids[:here])
+        close = np.concatenate([after[:FEW], before[: max(FEW - len(after), 0)]])
+        for near in (close[:LOOK_AHEAD], close[LOOK_AHEAD:]):
             found = next((row for row in self.rows(near) if row.grade is None), None)
             if found is not None:
                 self._candidate = found  # it is what everybody asks for next
                 return found.id
+        around = np.concatenate([after, before])
         left = around[np.isin(around, self.query(replace(self.filters, grades=frozenset({None}))))]
         return int(left[0]) if len(left) else None
 
 
-def row_of(ids: Ids, identity: int | None) -> int | None:
-    """The place of a candidate in a list of ids, None where it is not there."""
-    found = np.flatnonzero(ids == identity) if identity is not None else ()
-    return int(found[0]) if len(found) else None
+def row_of(ids: Ids, identity: int | None, near: int = 0) -> int | None:
+    """The place of a candidate in a list of ids, None where it is not there; soonest found just after ``near``."""
+    if identity is None:
+        return None
+    for start, some in ((near, ids[near : near + FEW]), (0, ids)):
+        found = np.flatnonzero(some == identity)
+        if len(found):
+            return start + int(found[0])
+    return None
 
 
 def counted(grade: str, count: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplense_gui.filters import row_of
 from deeplense_gui.session import Session
 from engine.types import Candidate
 
@@ -22,6 +23,7 @@ class CandidatePages:
         self._session = session
         self._pages: OrderedDict[int, list[Candidate]] = OrderedDict()
         self.ids: NDArray[np.int64] = session.ids()
+        self._row = 0  # that was asked for last
 
     def refresh(self) -> None:
         """Take the ids anew."""
@@ -29,15 +31,19 @@ class CandidatePages:
         self._pages.clear()
 
     def reread(self, changed: Sequence[int]) -> list[int] | None:
-        """Read changed candidates again where the list is still the same; their rows, or None where it is not."""
+        """Read changed candidates again where the list is still the same; the rows that were looked at, else None."""
         ids = self._session.ids()
         if ids is not self.ids and not np.array_equal(ids, self.ids):
             return None
-        places = np.flatnonzero(np.isin(ids, np.asarray(changed, np.int64)))
-        kept = [int(row) for row in places if row // PAGE in self._pages]
-        for row, candidate in zip(kept, self._session.rows(ids[kept]), strict=False):
+        wanted = np.asarray(changed, np.int64)
+        rows = [
+            page * PAGE + int(place)
+            for page in sorted(self._pages)
+            for place in np.flatnonzero(np.isin(ids[page * PAGE : (page + 1) * PAGE], wanted))
+        ]
+        for row, candidate in zip(rows, self._session.rows(ids[rows]), strict=False):
             self._pages[row // PAGE][row % PAGE] = candidate
-        return [int(row) for row in places]
+        return rows
 
     def candidate(self, row: int) -> Candidate | None:
         """The candidate of a row."""
@@ -56,5 +62,6 @@ class CandidatePages:
 
     def row_of(self, candidate_id: int | None) -> int | None:
         """The row of a candidate id, None where the list does not show it."""
-        found = np.flatnonzero(self.ids == candidate_id) if candidate_id is not None else ()
-        return int(found[0]) if len(found) else None
+        row = row_of(self.ids, candidate_id, near=self._row)
+        self._row = self._row if row is None else row
+        return row

@@ -102,6 +102,7 @@ class Core(QObject):
         self._following = QTimer(self, interval=FOLLOW_MS)
         self._following.timeout.connect(self._follow)
         self._look: JobHandle | None = None  # for what others wrote
+        self._ahead: JobHandle | None = None  # reads columns of a long list
         self._placed: tuple[str, Any] = ("", None)  # where candidates of a mosaic were when that was read last
         self._away = ""  # what was said when the server stopped answering
         self._telling = QTimer(self, singleShot=True, interval=FOUND_MS)

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QTimer
+
 from deeplense_gui import work
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.preferences import is_address
@@ -15,6 +17,9 @@ from deeplense_gui.session.core import PROJECT_SUFFIX, Choice
 from deeplense_gui.session.following import FollowVerbs
 from engine.errors import EngineError
 from engine.types import Mosaic
+
+LONG = 50_000  # candidates of a list whose columns are read before they are asked for
+AHEAD_MS = 1000  # after opening: the window shows the list first
 
 
 class ProjectVerbs(FollowVerbs):
@@ -68,6 +73,9 @@ class ProjectVerbs(FollowVerbs):
             self.jobs.cancel(self.scan_job)
             self._tell_found()
             self._end_scan(Reason.CANCELLED.value)
+        if self._ahead is not None:
+            self.jobs.cancel(self._ahead)
+            self._ahead = None
         self._following.stop()
         self._remember_place()
         self.project.close()
@@ -123,7 +131,15 @@ class ProjectVerbs(FollowVerbs):
         last = self.remembered("selection")
         ids = self.ids()
         self.select(last if last is not None and last in ids else int(ids[0]) if len(ids) else None)
+        if not project.shared and sum(self.counts().values()) >= LONG:  # a server is not asked for what nobody wants
+            QTimer.singleShot(AHEAD_MS, self, partial(self._read_ahead, project))
         return True
+
+    def _read_ahead(self, project: Any) -> None:
+        """Read columns of a long list beside all other work, so that the first sort by one need not wait for that."""
+        if self.project is project:
+            name = "Reading the columns of the list"
+            self._ahead = self.jobs.submit(name, project.read_ahead, quiet=True, outside=True)
 
     def _reopen_mosaics(self) -> None:
         """Open the mosaics of the project again; name those that are gone, and let the user find them."""

@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QToolTip
 
 from deeplense_gui import style
+from deeplense_gui.filters import row_of
 from deeplense_gui.widgets.gallery_layout import GAP, HEADING, GalleryLayout
 
 SMALLEST, LARGEST = 48, 320
@@ -68,6 +69,7 @@ class GalleryView(QAbstractScrollArea):
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.current: int | None = None
         self._anchor: int | None = None
+        self._row = 0  # that was asked for last
         self._marked: frozenset[int] = frozenset()
         self._titles: tuple[str, ...] = ()
         self._counts: tuple[int, ...] = (0,)
@@ -116,8 +118,9 @@ class GalleryView(QAbstractScrollArea):
 
     def row_of(self, identity: int | None) -> int | None:
         """The place of a candidate in the list."""
-        found = np.flatnonzero(self.ids == identity) if identity is not None else ()
-        return int(found[0]) if len(found) else None
+        row = row_of(self.ids, identity, near=self._row)
+        self._row = self._row if row is None else row
+        return row
 
     def in_view(self) -> range:
         """The rows of the list whose stamps are in view."""

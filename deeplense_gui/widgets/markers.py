@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ UNLIKELY = 0.1
 """Score below which a candidate without a grade has a faint circle: most of a field's sources, and hardly a lens."""
 
 _CHUNK = 65536
+_FEW = 8  # that change at once are each moved to their place
 
 
 class Markers:
@@ -52,24 +55,55 @@ class Markers:
 
     def update(self, xy: Positions, ids: Sequence[int], grades: Sequence[str | None], scores: Sequence[float]) -> None:
         """Add candidates, or replace those that are there already."""
-        new = np.asarray(ids, np.int64)
+        new, colours = np.asarray(ids, np.int64), colour_numbers(grades, len(ids))
+        if self._are_here(ids):
+            for number, *values in zip(ids, xy, colours, scores, strict=True):
+                self._replace(self._place(number), *values)
+            return
         kept = ~np.isin(self.ids, new)
         self._take(
             np.concatenate([self.xy[kept], np.asarray(xy, np.float32).reshape(-1, 2)]),
             np.concatenate([self.ids[kept], new]),
-            np.concatenate([self.colours[kept], colour_numbers(grades, len(new))]),
+            np.concatenate([self.colours[kept], colours]),
             np.concatenate([self.scores[kept], np.asarray(scores, np.float32)]),
         )
 
     def remove(self, ids: Sequence[int]) -> None:
         """Take candidates away."""
-        kept = ~np.isin(self.ids, np.asarray(ids, np.int64))
-        self._take(self.xy[kept], self.ids[kept], self.colours[kept], self.scores[kept])
+        kept = np.flatnonzero(~np.isin(self.ids, np.asarray(ids, np.int64)))
+        self.xy, self.ids, self.colours, self.scores = (values.take(kept, axis=0) for values in self._all())
+
+    def _all(self) -> tuple[NDArray[Any], ...]:
+        return self.xy, self.ids, self.colours, self.scores
+
+    def _are_here(self, ids: Sequence[int]) -> bool:
+        """Whether these are few, and all of them are here already."""
+        return 0 < len(ids) <= _FEW and all(self._place(number) is not None for number in ids)
+
+    def _place(self, candidate_id: int | None) -> int | None:
+        found = np.flatnonzero(self.ids == candidate_id) if candidate_id is not None else ()
+        return int(found[0]) if len(found) else None
+
+    def _replace(self, place: int, xy: Any, colour: Any, score: Any) -> None:
+        """Change one and move it to its new place: a million need not be sorted again for it."""
+        self.xy[place], self.colours[place], self.scores[place] = xy, colour, score
+        others = range(len(self) - 1)
+        target = bisect_right(others, self._rank(place), key=lambda k: self._rank(k if k < place else k + 1))
+        first, last = min(place, target), max(place, target)
+        for values in self._all():
+            values[first : last + 1] = np.roll(values[first : last + 1], 1 if target < place else -1, axis=0)
+
+    def _rank(self, index: int) -> tuple[bool, float]:
+        score = float(self.scores[index])
+        return bool(self.colours[index] == 0), -score if score == score else 0.0
 
     def _take(
         self, xy: NDArray[np.float32], ids: NDArray[np.int64], colours: NDArray[np.uint8], scores: NDArray[np.float32]
     ) -> None:
-        order = np.lexsort((-np.nan_to_num(scores), colours == 0))
+        graded = colours != 0
+        order = np.concatenate(
+            [part[np.argsort(-np.nan_to_num(scores[part]))] for part in map(np.flatnonzero, (graded, ~graded))]
+        )
         self.xy, self.ids = xy[order], ids[order]
         self.colours, self.scores = colours[order], scores[order]
 
@@ -98,10 +132,8 @@ class Markers:
 
     def position(self, candidate_id: int | None) -> tuple[float, float] | None:
         """Where a candidate is, None if it is not here."""
-        if candidate_id is None:
-            return None
-        found = np.flatnonzero(self.ids == candidate_id)
-        return (float(self.xy[found[0], 0]), float(self.xy[found[0], 1])) if len(found) else None
+        place = self._place(candidate_id)
+        return None if place is None else (float(self.xy[place, 0]), float(self.xy[place, 1]))
 
 
 def colour_numbers(grades: Sequence[str | None] | NDArray[np.object_], count: int) -> NDArray[np.uint8]:
