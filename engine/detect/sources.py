@@ -194,7 +194,7 @@ def _most_on_stack(image: FloatArray, threshold: float) -> int:
         sums = sums[:, 1:] + sums[:, :-1]
         sums = sums[1:] + sums[:-1]
         bright += np.count_nonzero(sums[1:] + sums[:-1] > limit)
-    return min(bright, image.size) + 2  # SEP refuses to fill the last
+    return int(min(bright, image.size)) + 2  # SEP refuses to fill the last
 
 
 def _largest_island(image: FloatArray, threshold: float, limit: float) -> int:
