@@ -83,20 +83,30 @@ class Server:
         self.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'DeepLense'")
 
 
+# Waits until nobody holds its input open, which is when the tests end or are killed.
+_SWEEP = """
+cat
+"$0" --pgdata "$1/data" --mode immediate --wait stop
+rm -rf "$1" || { sleep 2; rm -rf "$1"; }
+"""
+
+
 @contextmanager
 def running(binaries: Path) -> Iterator[Server]:
-    """A server that runs, in a folder that every user may enter."""
+    """A server that runs, in a folder that every user may enter; both go with this process, however that ends."""
     folder = Path(tempfile.mkdtemp(prefix="deeplense-server-", dir="/tmp" if os.geteuid() == 0 else None))
     server = Server(folder, binaries)
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    sweeper = subprocess.Popen(
+        [*_as_nobody_of_power(), "sh", "-c", _SWEEP, binaries / "pg_ctl", folder],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+    )  # fmt: skip
     try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
         server.make()
         yield server
     finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        sweeper.communicate(timeout=60)
 
 
 def _as_nobody_of_power() -> Sequence[str]:
