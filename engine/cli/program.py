@@ -20,10 +20,24 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 CANCELLED = 130
+SECTIONS = {
+    "Lenses in images": ("demo", "scan", "score", "models"),
+    "Projects": ("export", "stamps", "fit", "send", "crossmatch", "rescore"),
+    "Teams": ("share", "merge", "import-grades", "consensus", "blind", "calibrate", "graders"),
+    "Training sets": ("simulate", "patches", "inject", "inspect", "convert"),
+    "Models of your own": ("train", "fine-tune", "committee", "evaluate", "compare", "completeness"),
+}
+"""The commands as ``deeplense --help`` lists them."""
 
 
 class Commands(TyperGroup):
-    """Turns what went wrong into one line on standard error and an exit status."""
+    """Lists the commands by what they are for; turns what went wrong into one line on standard error and a status."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each section with the first sentence of each command, whole."""
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in names])
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command named on the command line, then exit."""

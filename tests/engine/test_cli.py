@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pyarrow.parquet
 import pytest
+import typer
 from astropy.io import fits
 from astropy.table import Table
 from scipy.spatial import cKDTree
@@ -29,7 +30,7 @@ from tests.engine.test_store import unprivileged
 from tests.engine.test_train import write_set
 
 COLUMNS = ["id", "name", "ra", "dec", "x", "y", "score", "raw_score", "model", "grade", "grader", "note"]
-COMMANDS = ("scan", "score", "export", "simulate", "train", "committee", "models", "demo")
+COMMANDS = [name for names in cli.SECTIONS.values() for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,7 @@ def test_help_loads_neither_torch_nor_astropy(arguments: list[str]) -> None:
 
 
 def test_help_names_every_command(deeplense: CommandLine) -> None:
+    assert sorted(COMMANDS) == sorted(typer.main.get_command(cli.app).commands)
     for arguments in ([], ["--help"], ["-h"]):
         shown = deeplense(*arguments)
         assert shown.status == 0
