@@ -54,7 +54,8 @@ class Commands(TyperGroup):
                 raise
             complain(f"{error.filename}: {error.strerror}; check the path and its permissions")
         except _USAGE as error:
-            complain(f"{error.format_message()} (deeplense --help lists what there is)")
+            context = getattr(error, "ctx", None)
+            complain(f"{error.format_message()} ({context.command_path if context else self.name} --help tells more)")
         if status == CANCELLED:  # some versions of typer turn an interrupt into this status themselves
             complain("cancelled")
         sys.exit(status)

@@ -94,6 +94,16 @@ def test_every_command_explains_itself(deeplense: CommandLine, command: str) -> 
     assert "Usage:" in shown.out
 
 
+@pytest.mark.parametrize(("arguments", "asked"), [(["scan"], "deeplense scan --help"), (["scann"], "deeplense --help")])
+def test_a_wrong_command_line_tells_whose_help_to_read(
+    deeplense: CommandLine, arguments: list[str], asked: str
+) -> None:
+    refused = deeplense(*arguments)
+    assert refused.status == 2
+    assert one_line(refused.err)
+    assert asked.removeprefix("deeplense") in refused.err
+
+
 def test_the_version_is_that_of_the_package(deeplense: CommandLine) -> None:
     import engine
 
