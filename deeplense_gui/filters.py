@@ -19,6 +19,9 @@ ROWS_KEPT = 4096  # candidates that were read: while a scan runs, lists are read
 FOUND = frozenset({"candidates", "scores"})
 """What a scan changes: nothing that can be undone."""
 
+SAID = frozenset({"grades", "subclasses", "notes", "flags", "come_backs", "measurements"})
+"""What a person says of the candidates that the change names, and of no others."""
+
 Ids = NDArray[np.int64]
 
 
@@ -143,12 +146,26 @@ class CandidateList:
             self._members: tuple[Ids | None] | None = None
         self._counts: dict[str | None, int] | None = None
         self._candidate: Candidate | None = None
-        if kinds is not None and kinds <= FOUND:
+        if kinds is None or not kinds <= FOUND:
+            self._history: tuple[str | None, str | None] | None = None
+        if kinds is not None and (kinds <= FOUND or (ids and kinds <= SAID)):
             for identity in ids:
                 self._rows.pop(identity, None)
         else:
             self._rows: dict[int, Candidate] = {}
-            self._history: tuple[str | None, str | None] | None = None
+        if kinds is None or "settings" in kinds:
+            self._scheme: Any = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the list is to be read anew, which with a million candidates is felt."""
+        return self._ids is None
+
+    def scheme(self) -> Any:
+        """The grades and subclasses of the project, None without one; each key that grades asks for it many times."""
+        if self._scheme is None and self.project is not None:
+            self._scheme = self._read("scheme", otherwise=None)
+        return self._scheme
 
     def ids(self) -> Ids:
         """Candidate ids in the order and with the filter of the list."""
@@ -173,7 +190,7 @@ class CandidateList:
         """The list in its groups."""
         filters = self.filters
         if filters.group == "grade" and self.project is not None:
-            ranks = {level.name: rank for rank, level in enumerate(self.project.scheme().grades)}
+            ranks = {level.name: rank for rank, level in enumerate(self.scheme().grades)}
             grades = sorted(self.counts(), key=lambda grade: (grade is None, ranks.get(grade, len(ranks)), grade or ""))
             wanted = [grade for grade in grades if filters.grades is None or grade in filters.grades]
             return [
@@ -284,8 +301,11 @@ class CandidateList:
         return int(ids[min(max(start + by, 0), len(ids) - 1)])
 
     def neighbours(self, identity: int | None) -> list[Candidate]:
-        """What is likely to be looked at after one: the next two without a grade, those beside it."""
-        ids = self.ids()
+        """What is likely to be looked at after one: the next two without a grade, those beside it.
+
+        Where the list is to be read anew, that of before will do: whoever grades waits for nothing.
+        """
+        ids = self._before[0] if self.stale else self.ids()
         here = row_of(ids, identity)
         if here is None:
             return []

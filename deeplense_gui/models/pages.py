@@ -32,6 +32,8 @@ class CandidatePages:
 
     def reread(self, changed: Sequence[int]) -> list[int] | None:
         """Read changed candidates again where the list is still the same; the rows that were looked at, else None."""
+        if self._session.listing.stale:
+            return None
         ids = self._session.ids()
         if ids is not self.ids and not np.array_equal(ids, self.ids):
             return None

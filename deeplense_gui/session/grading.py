@@ -37,7 +37,7 @@ class GradingVerbs(SchemeVerbs):
         except EngineError as error:
             self._complain(error)
             return
-        self.listing.forget(changes.kinds)
+        self.listing.forget(changes.kinds, changes.ids)
         if letter is not None:
             self._graded_at.append(time.monotonic())
             self._advance(before, after=chosen[-1])

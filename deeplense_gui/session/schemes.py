@@ -16,7 +16,7 @@ class SchemeVerbs(Core):
 
     def scheme(self) -> Any:
         """The grades and subclasses of the project, None without one."""
-        return None if self.project is None else self._read(self.project.scheme, None)
+        return self.listing.scheme()
 
     def ready_schemes(self) -> Mapping[str, Any]:
         """The schemes that there are ready-made, by name."""

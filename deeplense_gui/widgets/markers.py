@@ -55,6 +55,8 @@ class Markers:
 
     def update(self, xy: Positions, ids: Sequence[int], grades: Sequence[str | None], scores: Sequence[float]) -> None:
         """Add candidates, or replace those that are there already."""
+        if not len(ids):
+            return
         new, colours = np.asarray(ids, np.int64), colour_numbers(grades, len(ids))
         if self._are_here(ids):
             for number, *values in zip(ids, xy, colours, scores, strict=True):

@@ -446,7 +446,10 @@ def test_rows_are_read_once_until_they_change(scanned):
     assert project.read == ids + ids[:2]
     listing.forget({"grades"}, ids[:1])
     listing.rows(ids)
-    assert project.read == ids + ids[:2] + ids
+    assert project.read == ids + ids[:2] + ids[:1]
+    listing.forget({"grades"})
+    listing.rows(ids)
+    assert project.read == ids + ids[:2] + ids[:1] + ids
 
 
 def test_what_a_closed_project_could_not_take_is_not_complained_of(qtbot, session, tmp_path, monkeypatch):
