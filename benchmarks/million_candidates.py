@@ -20,13 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measure import write_sky
 
 from engine.catalogue import Project, Query
 from engine.catalogue.queues import queue
-from engine.types import Detection, Mosaic
+from engine.images.mosaic import open_mosaic
+from engine.types import Detection
 
 COUNT = int(os.environ.get("DEEPLENSE_CANDIDATES", 1_000_000))
 GRADED = min(20_000, COUNT // 4)
+SIDE = 4096  # pixels of the mosaic
 LISTS = {
     "sort_score": {},
     "sort_score_ascending": {"descending": False},
@@ -48,16 +51,19 @@ LISTS = {
 
 
 def fill(path: Path) -> None:
+    """Write a project, and beside it the mosaic that its candidates are on."""
     random = np.random.default_rng(1)
-    mosaic = Mosaic("id", (Path("/sky/field.fits"),), (30_000, 30_000), ("i",), 0.2, None, ())
+    write_sky(path.with_name("field.fits"), SIDE, sources=1000)
+    mosaic = open_mosaic(path.with_name("field.fits"))
     with Project.create(path) as project:
         run = project.start_run(mosaic, "finder-1")
         project.add(run, [Detection(0, 0, 0, 0, 1, 1, 1, 0.5, 0.5, 0, "finder-1")])
     side = int(np.ceil(np.sqrt(COUNT)))
     y, x = np.divmod(np.arange(1, COUNT), side)
+    apart = SIDE / side
     score, spread, flux, signal = random.random((4, COUNT - 1))
     rows = (
-        (i + 2, f"DLG J{i:09d}", 10 + a / 1e5, b / 1e5, 29.0 * a, 29.0 * b, 100 * f, 3.0, 100 * n, s, s, p)
+        (i + 2, f"DLG J{i:09d}", 10 + a / 1e5, b / 1e5, apart * a, apart * b, 100 * f, 3.0, 100 * n, s, s, p)
         for i, (a, b, s, p, f, n) in enumerate(
             zip(x.tolist(), y.tolist(), score.tolist(), spread.tolist(), flux.tolist(), signal.tolist(), strict=True)
         )
