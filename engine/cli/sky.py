@@ -21,16 +21,22 @@ from engine.cli.program import (
     follow,
     remark,
 )
-from engine.errors import ImageError
+from engine.errors import DataError, ImageError
 
 if TYPE_CHECKING:
+    from engine.catalogue import Project
     from engine.types import Step
 
 
 @app.command()
 def scan(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band.")],
-    out: Annotated[Path, typer.Option(metavar="CATALOGUE", help="Catalogue: .csv .ecsv .fits .vot .parquet .reg")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="CATALOGUE", help="Catalogue: .csv .ecsv .fits .vot .parquet .reg")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option(metavar="PROJECT", help="Project that keeps the candidates; made if it is not there.")
+    ] = None,
     bands: Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")] = None,
     hdu: Hdu = None,
     dataset: Dataset = None,
@@ -41,26 +47,54 @@ def scan(
     heatmap_model: Annotated[str, typer.Option(metavar="NAME", help="The dense network of the heatmap.")] = "heatmap",
     quiet: Quiet = False,
 ) -> None:
-    """Scan a mosaic for lenses and write the candidates, best first."""
-    from engine.catalogue.store import Project
+    """Scan a mosaic for lenses and write the candidates, best first, to a catalogue, a project or both."""
     from engine.detect.scan import scan as scan_job
     from engine.export import catalogue_writer, write_catalogue
     from engine.models.card import load_card
     from engine.models.library import model_folder
     from engine.types import ScanRequest
 
-    catalogue_writer(out)
-    check_out(out, files)
+    if out is None and project is None:
+        raise DataError("nothing would be kept: name a catalogue with --out, a project with --project, or both")
+    if out is not None:
+        catalogue_writer(out)
+        check_out(out, files)
     mosaic = open_images(files, bands=bands, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale, quiet=quiet)
     request = ScanRequest(mosaic, model=model, min_score=min_score, detector=detector, heatmap_model=heatmap_model)
+    key = load_card(model_folder(model)).key
     remark(mosaic.notes, quiet)
-    project = Project.temporary()
-    try:
-        run = project.start_run(mosaic, load_card(model_folder(model)).key, {"min_score": min_score})
-        follow(scan_job(request), f"Scanning {mosaic.name}", quiet, lambda step: project.add(run, step.items))
-        write_catalogue(project.rows(project.ids(order="score", descending=True)), out)
-    finally:
-        project.close()
+    with _kept_in(project) as kept:
+        run = kept.start_run(mosaic, key, {"threshold": request.threshold, "min_score": min_score})
+        given = {"bands": mosaic.bands if bands else None, "hdu": hdu, "dataset": dataset, "pixel_scale": pixel_scale}
+        options = {name: value for name, value in given.items() if value is not None}
+        kept.add_to_setting("open_options", {mosaic.id: options})
+        state = "failed"
+        try:
+            follow(scan_job(request), f"Scanning {mosaic.name}", quiet, lambda step: kept.add(run, step.items))
+            state = "done"
+        except KeyboardInterrupt:
+            state = "cancelled"
+            raise
+        finally:
+            kept.finish_run(run, state)
+        if out is not None:
+            found = kept.ids(
+                order="score", descending=True, mosaic=mosaic.id, models={key}, min_score=min_score or None
+            )
+            write_catalogue(kept.rows(found), out)
+
+
+def _kept_in(place: Path | None) -> Project:
+    """The project of a name, opened or made anew; without a name, one that is gone once it is closed."""
+    from engine.catalogue import Project, server
+    from engine.catalogue.database import SUFFIX
+
+    if place is None:
+        return Project.temporary()
+    if server.is_address(place):
+        return Project.open(place)
+    path = place if place.suffix else place.with_suffix(SUFFIX)
+    return Project.open(path) if path.exists() else Project.create(path)
 
 
 @app.command()

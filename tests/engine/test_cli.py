@@ -129,6 +129,36 @@ def test_a_scan_writes_the_candidates_best_first(
     assert not any(str(entry).strip("-") for name in ("grade", "grader", "note") for entry in table[name])
 
 
+def test_a_scan_makes_a_project_and_goes_on_in_it(
+    deeplense: CommandLine, small: Path, model: Path, tmp_path: Path
+) -> None:
+    command = ["scan", small, "--model", model, "--pixel-scale", 0.2, "--project", tmp_path / "survey"]
+    assert deeplense(*command).status == 0
+    place = tmp_path / "survey.deeplense"
+    with Project.open(place) as project:
+        found = project.ids()
+        project.grade(found[:1], "A", grader="ada")
+        assert len(found) >= 6
+    assert deeplense(*command, "--out", tmp_path / "again.csv").status == 0
+    with Project.open(place) as project:
+        np.testing.assert_array_equal(project.ids(), found)
+        assert [run.state for run in project.runs()] == ["done", "done"]
+        assert project.counts()["A"] == 1
+    assert len(read(tmp_path / "again.csv")) == len(found)
+    stamps = deeplense("stamps", place, "--out", tmp_path / "stamps", "--grades", "A")  # opened with that pixel scale
+    assert (stamps.status, len(list((tmp_path / "stamps").glob("*.fits")))) == (0, 1)
+
+
+def test_a_scan_that_would_keep_nothing_is_refused(deeplense: CommandLine, small: Path, tmp_path: Path) -> None:
+    refused = deeplense("scan", small)
+    assert refused.status == 2
+    assert one_line(refused.err)
+    assert "--project" in refused.err
+    project = tmp_path / "new.deeplense"
+    assert deeplense("scan", tmp_path / "nothing.fits", "--project", project).status == 2
+    assert not project.exists()
+
+
 def test_positions_without_a_wcs_are_empty(
     deeplense: CommandLine, small: Path, model: Path, tmp_path: Path, synthetic_sky: tuple[np.ndarray, np.ndarray]
 ) -> None:
