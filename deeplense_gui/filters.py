@@ -95,6 +95,10 @@ class Filters:
         chosen = (("kind", self.kind), ("grader", self.grader), ("model", self.model))
         return (*(name for name, value in chosen if value), *(("known",) if self.known is not None else ()))
 
+    def sorted_as(self, other: Self) -> Self:
+        """The same limits with the order and the groups of another."""
+        return replace(self, order=other.order, descending=other.descending, group=other.group, seed=other.seed)
+
     def depends_on(self, kinds: Set[str]) -> bool:
         """Whether a change of these kinds can put candidates into the list, out of it, or elsewhere in it."""
         if "candidates" in kinds or "scores" in kinds or (self.once and "duplicates" in kinds):

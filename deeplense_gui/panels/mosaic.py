@@ -10,6 +10,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
+from deeplense_gui.filters import Filters
 from deeplense_gui.jobs import JobHandle
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.canvas import MosaicCanvas
@@ -51,6 +52,7 @@ class MosaicPanel(QWidget):
         layout.addWidget(self.readout)
         self._add_buttons()
         self._pending: set[int] = set()
+        self._shown = self._state()
         self._gather = QTimer(self, singleShot=True, interval=_GATHER_MS)
         self._gather.timeout.connect(self._take_pending)
         self._blink = QTimer(self, interval=_BLINK_MS)
@@ -101,7 +103,7 @@ class MosaicPanel(QWidget):
         overlays.known_removed.connect(self.remove_known)
         session.mosaic_opened.connect(self._show_mosaic)
         session.project_opened.connect(self._show_project)
-        session.filtered.connect(self._show_all)
+        session.filtered.connect(self._on_filtered)
         session.changed.connect(self._note_changes)
         session.selected.connect(self._select)
         session.marks_changed.connect(self._mark)
@@ -321,6 +323,7 @@ class MosaicPanel(QWidget):
     def _show_all(self) -> None:
         """All candidates of the shown mosaic that the list shows, anew."""
         self._pending.clear()
+        self._shown = self._state()
         mosaic = self.session.mosaic
         if self.session.project is None or mosaic is None:
             self.canvas.set_candidates(np.empty((0, 2)), np.empty(0, np.int64), ())
@@ -329,6 +332,16 @@ class MosaicPanel(QWidget):
             listed = np.isin(found.ids, self.session.ids())
             self.canvas.set_candidates(found.xy[listed], found.ids[listed], found.grades[listed], found.scores[listed])
         self.canvas.select(self.session.selection, reveal=False)
+
+    def _on_filtered(self) -> None:
+        """Circles have no order: where the list has nothing but another one, they are those that are there."""
+        (before, *then), (filters, *now) = self._shown, self._state()
+        self._shown = (filters, *now)
+        if before == filters or filters.sorted_as(before) != before or then != now:
+            self._show_all()
+
+    def _state(self) -> tuple[Filters, Any, Mosaic | None, bool]:
+        return self.session.filters, self.session.project, self.session.mosaic, self.session.blind
 
     def _note_changes(self, changes: Changes) -> None:
         """Gather what changed for a moment: a scan writes several times a second."""
@@ -347,9 +360,7 @@ class MosaicPanel(QWidget):
         self._pending.clear()
         listed = np.array(asked)[np.isin(asked, self.session.ids())]
         here = [row for row in self.session.rows(listed) if row.mosaic == mosaic and not self.session.conceals(row)]
-        gone = set(asked) - {row.id for row in here}
-        if gone:
-            self.canvas.remove_candidates(sorted(gone))
+        self.canvas.remove_candidates(sorted(set(asked) - {row.id for row in here}))
         self.canvas.update_candidates(
             np.array([(row.x, row.y) for row in here]),
             [row.id for row in here],

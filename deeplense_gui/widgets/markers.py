@@ -72,6 +72,8 @@ class Markers:
 
     def remove(self, ids: Sequence[int]) -> None:
         """Take candidates away."""
+        if not len(ids):
+            return
         kept = np.flatnonzero(~np.isin(self.ids, np.asarray(ids, np.int64)))
         self.xy, self.ids, self.colours, self.scores = (values.take(kept, axis=0) for values in self._all())
 

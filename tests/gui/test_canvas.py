@@ -242,6 +242,26 @@ def test_circles_are_those_of_the_list(qtbot, vetting, mosaic):
     qtbot.waitUntil(lambda: markers.position(best) is not None, timeout=5_000)
 
 
+def test_another_order_of_the_list_reads_no_circles_again(vetting, mosaic, monkeypatch):
+    session, read = vetting.session, []
+    positions = session.positions
+    monkeypatch.setattr(session, "positions", lambda *which: read.append(which) or positions(*which))
+    before = set(mosaic.canvas.markers.ids.tolist())
+    for order in ({"order": "flux"}, {"descending": False}, {"group": "score"}, {"order": "random", "seed": 5}):
+        session.set_filters(**order)
+    assert not read
+    session.set_filters(order="score", min_score=0.5)
+    assert len(read) == 1
+    assert set(mosaic.canvas.markers.ids.tolist()) == set(session.ids().tolist()) < before
+    session.filtered.emit()  # everything is another
+    assert len(read) == 2
+    session.set_blind(True)
+    assert len(mosaic.canvas.markers) == 0
+    session.set_blind(False)
+    session.set_filters(min_score=None)
+    assert set(mosaic.canvas.markers.ids.tolist()) == before
+
+
 def test_unlikely_candidates_have_faint_circles(mosaic):
     markers = mosaic.canvas.markers
     markers.set(np.zeros((3, 2)), np.arange(3), [None, None, "X"], np.array([0.05, 0.9, 0.05]))
