@@ -61,13 +61,13 @@ def export(
             from engine.export.report import report_job
             from engine.export.views import remarks
 
-            rows = _chosen(opened, grades, min_score, once)
+            rows = chosen(opened, grades, min_score, once=once)
             job = report_job(rows, project_mosaics(opened), out, remarks=remarks(opened, rows), one_a_page=one_a_page)
             follow(job, "Writing the report", quiet)
         else:
             from engine.catalogue.known import matches
 
-            rows = _chosen(opened, grades, min_score, once)
+            rows = chosen(opened, grades, min_score, once=once)
             write_catalogue(rows, out, matches(opened, [row.id for row in rows]))
 
 
@@ -93,7 +93,7 @@ def stamps(
     names = [name.strip().lower() for name in formats.split(",") if name.strip()]
     last: list[Step] = []
     with Project.open(project, read_only=True) as opened:
-        rows = _chosen(opened, grades, min_score, once)
+        rows = chosen(opened, grades, min_score, once=once)
         job = stamps_job(rows, project_mosaics(opened), out, formats=names, width=width)
         follow(job, "Writing stamps", quiet, lambda step: last.__setitem__(slice(None), [step]))
     typer.echo(last[0].note)
@@ -123,9 +123,19 @@ def import_grades(
     typer.echo(f"{report.grades} grades and {report.notes} notes of {grader}")
 
 
-def _chosen(opened: Project, grades: str | None, min_score: float | None, once: bool) -> list[Candidate]:
-    chosen = {grade.strip() for grade in grades.split(",")} if grades else None
-    return opened.rows(opened.ids(grades=chosen, min_score=min_score, once=once))
+def chosen(opened: Project, grades: str | None, min_score: float | None, *, once: bool = False) -> list[Candidate]:
+    """The candidates of a project with one of some grades, named with commas between, and a score from a limit on.
+
+    Raises
+    ------
+    DataError : the project has no such grade
+    """
+    wanted = {grade.strip() for grade in grades.split(",") if grade.strip()} if grades else None
+    known = dict.fromkeys([level.name for level in opened.scheme().grades] + [one for one in opened.counts() if one])
+    unknown = sorted((wanted or set()) - set(known))
+    if unknown:
+        raise DataError(f"{opened.name} has no grade {', '.join(unknown)}: choose among {', '.join(known)}")
+    return opened.rows(opened.ids(grades=wanted, min_score=min_score, once=once))
 
 
 def project_mosaics(project: Project) -> list[Mosaic]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.exporting import Grades, MinScore, ProjectFile, project_mosaics
+from engine.cli.exporting import Grades, MinScore, ProjectFile, chosen, project_mosaics
 from engine.cli.program import Quiet, app, check_out, complain, follow
 from engine.errors import DataError, EngineError
 
@@ -41,8 +41,7 @@ def fit(
     lens_format(out)
     check_out(out, [project])
     with Project.open(project, read_only=True) as opened:
-        chosen = {grade.strip() for grade in grades.split(",")} if grades else None
-        rows = opened.rows(opened.ids(grades=chosen, min_score=min_score))
+        rows = chosen(opened, grades, min_score)
         mosaics = {mosaic.id: mosaic for mosaic in project_mosaics(opened)}
     known = {name for mosaic in mosaics.values() for name in mosaic.bands}
     if band is not None and band not in known:

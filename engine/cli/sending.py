@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.exporting import Grades, MinScore, ProjectFile
+from engine.cli.exporting import Grades, MinScore, ProjectFile, chosen
 from engine.cli.program import BAD_INPUT, Quiet, app, complain, follow
 from engine.errors import DataError, ExchangeError
 
@@ -34,9 +34,8 @@ def send(
     from engine.exchange.samp import Connection
     from engine.export import write_catalogue
 
-    chosen = {grade.strip() for grade in grades.split(",")} if grades else None
     with Project.open(project, read_only=True) as opened:
-        name, rows = opened.name, opened.rows(opened.ids(grades=chosen, min_score=min_score))
+        name, rows = opened.name, chosen(opened, grades, min_score)
         known = matches(opened, [row.id for row in rows])
     if not rows:
         raise DataError(f"{name} has no such candidates: nothing was sent")

@@ -54,8 +54,11 @@ def share(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="postgresql://user@host/database?project=name")],
 ) -> None:
     """Copy a project to a PostgreSQL server, whole, for a team to grade in together; the file stays as it is."""
+    from engine.catalogue import server
     from engine.catalogue.store import Project
 
+    if not server.is_address(address):
+        raise DataError(f"{address} is no address of a server: give one like postgresql://user@host/database")
     with Project.open(project, read_only=True) as source:
         source.save_as(address)
     with Project.open(address, read_only=True) as shared:
@@ -156,7 +159,8 @@ def crossmatch(
     for one in lost:
         typer.echo(f"no candidate at {one.name} ({one.ra:.5f} {one.dec:+.5f}): {_said(one)}")
     if twice:
-        typer.echo(f"{len(twice)} groups of candidates lie within the radius of each other: {twice[:5]}")
+        groups = "; ".join(", ".join(map(str, group)) for group in twice[:5])
+        typer.echo(f"{len(twice)} groups of candidates lie within the radius of each other, by id: {groups}")
 
 
 def _said(known: Any) -> str:

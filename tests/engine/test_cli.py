@@ -381,6 +381,23 @@ def test_grades_and_scores_choose_what_is_exported(deeplense: CommandLine, proje
     assert read(out)["score"].tolist() == [0.3, 0.2]
 
 
+@pytest.mark.parametrize("command", ["export", "stamps", "fit"])
+def test_a_grade_that_a_project_does_not_know_is_refused(
+    deeplense: CommandLine, project: Path, tmp_path: Path, command: str
+) -> None:
+    refused = deeplense(command, project, "--grades", "A,Q", "--out", tmp_path / "some.csv")
+    assert refused.status == 2
+    assert one_line(refused.err)
+    assert "has no grade Q: choose among A, B, C, X" in refused.err
+
+
+def test_a_project_is_shared_only_on_a_server(deeplense: CommandLine, project: Path) -> None:
+    refused = deeplense("share", project, "lenses")
+    assert refused.status == 2
+    assert one_line(refused.err)
+    assert "lenses is no address of a server" in refused.err
+
+
 def test_a_project_in_use_can_be_exported(deeplense: CommandLine, project: Path, tmp_path: Path) -> None:
     with Project.open(project):
         assert deeplense("export", project, "--out", tmp_path / "all.csv").status == 0
