@@ -33,7 +33,7 @@ def _has_mosaic_and_project(session: Session) -> bool:
 
 
 def _has_candidates(session: Session) -> bool:
-    return len(session.ids()) > 0
+    return not session.listing.empty
 
 
 def _has_selection(session: Session) -> bool:

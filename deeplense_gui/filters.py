@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
@@ -131,6 +132,7 @@ class CandidateList:
         self._queue = queue
         self._lost = lost
         self._before: tuple[Ids, list[tuple[str, int]]] = (np.empty(0, np.int64), [])
+        self._touched = 0.0  # candidates that may have come or gone since the list was read
         self.forget()
 
     def use(self, project: Any, filters: Mapping[str, Any] | None = None) -> None:
@@ -144,6 +146,7 @@ class CandidateList:
     def forget(self, kinds: Set[str] | None = None, ids: Sequence[int] = ()) -> None:
         """Read anew what a change of these kinds, to these candidates, touches; everything by default."""
         if kinds is None or self.filters.depends_on(kinds):
+            self._touched = self._touched + len(ids) if ids else math.inf
             self._ids: Ids | None = None
             self._sections: list[tuple[str, int]] = []
         if kinds is None or kinds & {"candidates", "scores", "settings"}:
@@ -165,6 +168,12 @@ class CandidateList:
         """Whether the list is to be read anew, which with a million candidates is felt."""
         return self._ids is None
 
+    @property
+    def empty(self) -> bool:
+        """Whether the list shows nothing; a longer one need not be read anew to know that a few cannot empty it."""
+        longer = self.stale and len(self._before[0]) > self._touched
+        return not longer and not len(self.ids())
+
     def scheme(self) -> Any:
         """The grades and subclasses of the project, None without one; each key that grades asks for it many times."""
         if self._scheme is None and self.project is not None:
@@ -183,6 +192,7 @@ class CandidateList:
             self._ids = np.concatenate([ids for _, ids in parts])
             self._sections = [(title, len(ids)) for title, ids in parts if len(ids)] if self.filters.group else []
             self._before = (self._ids, self._sections)
+            self._touched = 0.0
         return self._ids
 
     def sections(self) -> list[tuple[str, int]]:

@@ -43,7 +43,7 @@ class ScanVerbs(Core):
     @property
     def can_rescore(self) -> bool:
         """Whether the shown mosaic has candidates that the model in use could score again."""
-        return self.can_scan and not self.read_only and len(self.ids()) > 0
+        return self.can_scan and not self.read_only and not self.listing.empty
 
     def rescore(self) -> JobHandle | None:
         """Score the candidates of the shown mosaic again with the model in use; grades stay, the ranking is new."""

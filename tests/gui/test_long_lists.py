@@ -107,6 +107,29 @@ def test_a_place_is_found_wherever_one_looks_first():
     assert row_of(ids, None) is None
 
 
+def test_a_list_is_known_to_be_empty_as_soon_as_it_is_and_a_longer_one_is_not_read_for_that(vetting, monkeypatch):
+    session = vetting.session
+    go_on = vetting.actions_by_id["go.next"]
+    session.set_filters(grades=frozenset({None}))
+    asked = []
+    ids = session.project.ids
+    monkeypatch.setattr(session.project, "ids", lambda *query, **named: asked.append(named) or ids(*query, **named))
+    session.select(int(session.ids()[0]))
+    session.grade("A")
+    assert go_on.isEnabled()
+    assert not asked
+    assert not session.listing.empty
+    session.select(int(session.ids()[0]), marked=session.ids().tolist())
+    session.grade("X")
+    assert session.listing.empty
+    assert not go_on.isEnabled()
+    session.undo()
+    assert go_on.isEnabled()
+    session.set_filters(min_score=0.999, text="nothing is called so")
+    assert session.listing.empty
+    assert not go_on.isEnabled()
+
+
 def test_rows_that_nobody_looked_at_are_not_read_again(vetting):
     session = vetting.session
     pages = CandidatePages(session)
