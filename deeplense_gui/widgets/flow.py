@@ -21,17 +21,17 @@ class Flow(QWidget):
         self._place(self.width())
 
     def rows(self, width: int) -> list[list[QWidget]]:
-        """The widgets in rows that are no wider than ``width`` pixels, but for one that is wider by itself."""
-        rows: list[list[QWidget]] = []
-        used = 0
-        for widget in self._widgets:
-            wanted = widget.sizeHint().width() + self._spacing
-            if not rows or used + wanted > width + self._spacing:
-                rows.append([])
-                used = 0
-            rows[-1].append(widget)
-            used += wanted
-        return rows
+        """The widgets in as few rows as ``width`` pixels ask for, the rows as even as may be."""
+        if not self._widgets:
+            return []
+        wanted = [widget.sizeHint().width() + self._spacing for widget in self._widgets]
+        fewest = len(_broken(wanted, width + self._spacing))
+        low, high = max(wanted), max(width + self._spacing, *wanted)
+        while low < high:  # the narrowest that needs no more rows
+            middle = (low + high) // 2
+            low, high = (low, middle) if len(_broken(wanted, middle)) == fewest else (middle + 1, high)
+        places = iter(self._widgets)
+        return [[next(places) for _ in row] for row in _broken(wanted, high)]
 
     def _place(self, width: int) -> None:
         """Put all in their places: what a row has left is shared by its widgets."""
@@ -57,3 +57,13 @@ class Flow(QWidget):
         """Another width: other rows."""
         super().resizeEvent(event)
         self._place(event.size().width())
+
+
+def _broken(widths: Sequence[int], limit: int) -> list[list[int]]:
+    """Widths in rows, each as full as the limit allows; what is wider by itself has a row of its own."""
+    rows: list[list[int]] = []
+    for width in widths:
+        if not rows or sum(rows[-1]) + width > limit:
+            rows.append([])
+        rows[-1].append(width)
+    return rows

@@ -14,6 +14,14 @@ from engine.catalogue import LETTERS, Subclass
 MORE = tuple(Subclass(f"another kind {number}", False, "") for number in range(5))
 
 
+def test_no_button_is_left_over_in_a_row_of_its_own(qtbot):
+    buttons = [QPushButton("elliptical") for _ in range(12)]
+    flow = Flow(buttons)
+    qtbot.addWidget(flow)
+    width = 11 * (buttons[0].sizeHint().width() + 3)
+    assert [len(row) for row in flow.rows(width)] == [6, 6]
+
+
 @pytest.mark.parametrize("kinds", [(), MORE], ids=["usual", "many"])
 def test_every_kind_and_the_progress_are_whole(qtbot, vetting, kinds):
     vetting.session.set_scheme(replace(LETTERS, subclasses=LETTERS.subclasses + kinds))
