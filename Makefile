@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 		exec $(BIN)/deeplense-gui --demo; \
 	else \
-		echo "No display: running the same job without a window."; \
+		echo "No display: running the same job without a window. It takes one to five minutes."; \
 		$(BIN)/deeplense demo --headless $(DEMO_OUTPUT) && \
 		echo "Catalogue, report and screenshot are in $(DEMO_OUTPUT)/ (open $(DEMO_OUTPUT)/report.html)"; \
 	fi

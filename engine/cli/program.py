@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 CANCELLED = 130
+TELL_SECONDS = 15.0  # between two lines on a long job where nobody looks on
 SECTIONS = {
     "Lenses in images": ("demo", "scan", "score", "models"),
     "Projects": ("export", "stamps", "fit", "send", "crossmatch", "rescore"),
@@ -143,9 +145,12 @@ def follow(job: Iterator[Step], title: str, quiet: bool, take: Callable[[Step], 
 
 @contextmanager
 def _progress(title: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
-    """A bar on standard error; nothing where that is no terminal or quiet was asked for."""
-    if quiet or not sys.stderr.isatty():
+    """A bar on standard error, a line now and then where that is no terminal; nothing if quiet was asked for."""
+    if quiet:
         yield lambda step: None
+        return
+    if not sys.stderr.isatty():
+        yield _Teller(title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -158,3 +163,17 @@ def _progress(title: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
     with bar:
         task = bar.add_task(title, total=None, note="")
         yield lambda step: bar.update(task, completed=step.done, total=step.total or None, note=step.note)
+
+
+class _Teller:
+    """Says how far a job is in plain lines, for logs: none of a short job, one a while of a long one."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._next = title, time.monotonic() + TELL_SECONDS
+
+    def __call__(self, step: Step) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + TELL_SECONDS
+        share = f" {100 * step.done // step.total} %" if step.total else ""
+        complain(f"{self._title}:{share} {step.note}".rstrip())

@@ -490,6 +490,26 @@ def test_a_terminal_sees_progress_and_notes(monkeypatch: pytest.MonkeyPatch) -> 
     assert terminal.getvalue().endswith("deeplense: No WCS: positions are in pixels\n")
 
 
+def test_a_log_gets_a_line_now_and_then_of_a_long_job_and_none_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("engine.cli.program.time.monotonic", lambda: now)
+
+    def job(seconds: float) -> Iterator[Step]:
+        nonlocal now
+        for number in range(5):
+            yield Step(number, 4, note=f"tile {number}")
+            now += seconds
+
+    cli.follow(job(1.0), "Scanning", quiet=False)
+    assert capsys.readouterr().err == ""
+    cli.follow(job(10.0), "Scanning", quiet=False)
+    assert capsys.readouterr().err == "deeplense: Scanning: 50 % tile 2\ndeeplense: Scanning: 100 % tile 4\n"
+    cli.follow(job(10.0), "Scanning", quiet=True)
+    assert capsys.readouterr().err == ""
+
+
 def test_quiet_is_silent_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     taken: list[Step] = []
