@@ -16,6 +16,7 @@ from deeplense_gui.widgets import overlays
 from deeplense_gui.widgets.circle_layer import CircleLayer
 from deeplense_gui.widgets.furniture import Furniture
 from deeplense_gui.widgets.grid_layer import GridLayer
+from deeplense_gui.widgets.later import Later
 from deeplense_gui.widgets.layers import LAYERS
 from deeplense_gui.widgets.markers import Markers
 from deeplense_gui.widgets.navigation import Navigator
@@ -70,6 +71,7 @@ class MosaicCanvas(Navigator):
         self._pointed: tuple[float, float] | None = None
         self._pointing = QTimer(self, singleShot=True, interval=_POINTING_MS)
         self._pointing.timeout.connect(self._stop_pointing)
+        self._later = Later(self)
         self._reader: TileReader | None = None
         self._forget()
         self.settled.connect(self._settle)
@@ -100,6 +102,8 @@ class MosaicCanvas(Navigator):
             reader.overview_read.connect(self._take_overview)
             reader.tile_read.connect(self._take_tile)
             reader.answered.connect(self._take_answer)
+            reader.overview_read.connect(self._later.ask)
+            reader.tile_read.connect(self._later.ask)
             reader.failed.connect(self.failed)
             self.destroyed.connect(reader.stop)
             if any(band >= len(mosaic.bands) for band in self.stretch.bands):
@@ -147,12 +151,9 @@ class MosaicCanvas(Navigator):
         return self.circles.markers
 
     def set_candidates(
-        self,
-        xy: Positions,
-        ids: NDArray[np.int64],
-        grades: Sequence[str | None] | NDArray[np.object_],
+        self, xy: Positions, ids: NDArray[np.int64], grades: Sequence[str | None] | NDArray[np.object_],
         scores: NDArray[np.floating] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Show circles at pixel positions (n, 2), coloured by grade, in place of those before."""
         self.markers.set(xy, ids, grades, scores)
         self._redraw_circles()
@@ -275,12 +276,10 @@ class MosaicCanvas(Navigator):
         if self._tiles is not None and self._tiles.take_overview(overview):
             self.limits_known.emit()
             self._settle()
-        self.update()
 
     def _take_tile(self, key: tuple[int, int, int, int], codes: NDArray[np.uint16]) -> None:
         if self._tiles is not None:
             self._tiles.take_tile(key, codes)
-        self.update()
 
     def _take_answer(self, kind: str, answer: object) -> None:
         if kind == "probe":
@@ -294,17 +293,18 @@ class MosaicCanvas(Navigator):
             self._contours = answer
         elif kind == "outline":
             self.footprint.set_outline(answer)
-        self.update()
+        self._later.ask()
 
     # painting -----------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Background, tiles, overlays."""
+        self._later.stop()
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(style.theme().canvas))
         if self.mosaic is not None and self._tiles is not None:
             if self._tiles.draw(painter, self._view, self.devicePixelRatioF()):
-                QTimer.singleShot(0, self, self.update)
+                self._later.ask()
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             if self.overlays:
                 self._draw_overlays(painter, self.mosaic)

@@ -77,9 +77,9 @@ def ticks(stretch: Stretch, coder: Coder, count: int = _TICKS) -> list[tuple[flo
     They are about as far apart as each other on the bar, and rounded as far as that moves them little.
     """
     low, high = coder.limits(stretch)
-    values = np.linspace(low, high, 4097)
+    values = np.linspace(low, high, 1025)
     if stretch.kind != "linear":  # most of the bar is close to its dark end
-        values = np.unique(np.concatenate([values, low + np.geomspace(1e-6, 1, 2048) * (high - low)]))
+        values = np.unique(np.concatenate([values, low + np.geomspace(1e-6, 1, 512) * (high - low)]))
     bright = coder.brightness(values, stretch).astype(np.float64)
     found = []
     for share in np.linspace(0, 1, count):

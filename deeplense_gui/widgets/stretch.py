@@ -6,8 +6,10 @@ for any star. Each stretch is then a table over the codes, so that a new one cos
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -96,10 +98,8 @@ class Coder:
         return np.where(np.isfinite(values), codes, 0).astype(np.uint16)
 
     def values(self) -> NDArray[np.float64]:
-        """The value that each code stands for, (65536,); code 0 is NaN."""
-        values = self.centre + self.noise * np.sinh((np.arange(_CODES) - 1) / _PER_UNIT - _REACH)
-        values[0] = np.nan
-        return values
+        """The value that each code stands for, (65536,), read-only; code 0 is NaN."""
+        return _values(self.centre, self.noise)
 
     def limits(self, stretch: Stretch) -> tuple[float, float]:
         """The values shown darkest and brightest; shares of pixels never start far below the sky."""
@@ -123,6 +123,15 @@ class Coder:
         return scaling.stretch(values, kind, self.limits(stretch), softening=stretch.softening, midtone=midtone)
 
 
+@lru_cache(maxsize=8)
+def _values(centre: float, noise: float) -> NDArray[np.float64]:
+    """Made once for each band: every change of contrast asks for them."""
+    values = centre + noise * np.sinh((np.arange(_CODES) - 1) / _PER_UNIT - _REACH)
+    values[0] = np.nan
+    values.flags.writeable = False
+    return values
+
+
 def common_limits(coders: Sequence[Coder], stretch: Stretch) -> NDArray[np.float64]:
     """Darkest and brightest value of each band (n, 2): the same for all in units of their noise, unless typed."""
     ends = np.array([coder.limits(stretch) for coder in coders])
@@ -140,9 +149,15 @@ def automatic_midtone(coders: Sequence[Coder], stretch: Stretch) -> float:
 
 
 class Painter:
-    """Turns codes into colours for one stretch; cheap to make anew when the stretch changes."""
+    """Turns codes into colours for one stretch; cheap to make anew when the stretch changes.
+
+    ``number`` counts the painters: of two, the later one has the higher.
+    """
+
+    _numbers = itertools.count(1)
 
     def __init__(self, stretch: Stretch, coders: dict[int, Coder], no_data: str) -> None:
+        self.number = next(self._numbers)
         self.stretch = stretch
         self._no_data = packed_colour(no_data)
         shown = [coders[band] for band in stretch.bands]

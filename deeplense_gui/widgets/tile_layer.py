@@ -70,9 +70,12 @@ class TileLayer:
         smooth = _smooth(view, ratio, self._level(view, ratio))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         pictures, late = self._pictures(places)
-        if len(pictures) < len(places):
+        missing = [place for place in places if place not in pictures]
+        coarser = {place: known[1] for place in missing if (known := self._cache.picture(_parent(place))) is not None}
+        if len(coarser) < len(missing):
             self._draw_background(painter, view, ratio)
-            self._draw_parents(painter, view, ratio, [place for place in places if place not in pictures])
+        for place, picture in coarser.items():
+            self._draw_quarter(painter, view, ratio, place, picture)
         for place, picture in pictures.items():
             painter.drawImage(self._rectangle(view, ratio, place, picture), picture)
         return late
@@ -93,12 +96,16 @@ class TileLayer:
         return sorted(places, key=lambda place: (place[1] - middle[0]) ** 2 + (place[2] - middle[1]) ** 2)
 
     def _pictures(self, places: list[Place]) -> tuple[dict[Place, QImage], bool]:
-        """Pictures of the tiles that are read; those not coloured in time keep their last colours for a frame."""
+        """Pictures of the tiles that are read; those not coloured in time keep their last colours for a frame.
+
+        Those whose colours are oldest come first, so that none waits while somebody drags a slider.
+        """
         pictures: dict[Place, QImage] = {}
         until = time.perf_counter() + _PAINT_SECONDS
         late = False
-        for place in places:
-            known = self._cache.picture(place)
+        known_at = {place: self._cache.picture(place) for place in places}
+        for place in sorted(places, key=lambda place: 0 if (known := known_at[place]) is None else known[0].number):
+            known = known_at[place]
             if known is None or known[0] is not self.painter:
                 codes = self._cache.codes(place, self.stretch.bands) if self.painter is not None else None
                 if codes is not None and self.painter is not None and time.perf_counter() < until:
@@ -127,13 +134,20 @@ class TileLayer:
         edges = (-0.5, -0.5, picture.width() * step - 0.5, picture.height() * step - 0.5)
         painter.drawImage(view.rectangle(*edges, ratio), picture)
 
-    def _draw_parents(self, painter: QPainter, view: View, ratio: float, places: list[Place]) -> None:
-        """Coarser tiles that are already there in place of finer ones that are not."""
-        parents = dict.fromkeys((level + 1, row // 2, column // 2) for level, row, column in places)
-        for parent in parents:
-            known = self._cache.picture(parent)
-            if known is not None:
-                painter.drawImage(self._rectangle(view, ratio, parent, known[1]), known[1])
+    def _draw_quarter(self, painter: QPainter, view: View, ratio: float, place: Place, parent: QImage) -> None:
+        """The part of a coarser tile that is already there in place of a finer one that is not."""
+        level, row, column = _parent(place)
+        half, step = self.reader.pyramid.tile_size // 2, 2**level
+        left, below = place[2] % 2 * half, place[1] % 2 * half  # the first row of a picture is the top of the sky
+        width, height = min(half, parent.width() - left), min(half, parent.height() - below)
+        x0, y0 = 2 * half * column * step - 0.5 + left * step, 2 * half * row * step - 0.5 + below * step
+        target = view.rectangle(x0, y0, x0 + width * step, y0 + height * step, ratio)
+        painter.drawImage(target, parent, QRectF(left, parent.height() - below - height, width, height))
+
+
+def _parent(place: Place) -> Place:
+    level, row, column = place
+    return level + 1, row // 2, column // 2
 
 
 def _smooth(view: View, ratio: float, level: int) -> bool:
