@@ -87,7 +87,7 @@ class ModelsPanel(QWidget):
         self.name.textEdited.connect(self._enable)
         self.painted = _number("tune-painted", 300, 5_000, 100, PAINTED)
         self.simulated = _number("tune-simulated", 1_500, 50_000, 500, SIMULATED)
-        self.epochs = _number("tune-epochs", 6, 100, 1, "How often everything is gone through; the best epoch is kept")
+        self.epochs = _number("tune-epochs", 5, 100, 1, "How often everything is gone through; the best epoch is kept")
         self.epochs.setMinimum(1)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)

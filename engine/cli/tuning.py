@@ -26,8 +26,9 @@ def fine_tune(
     model: Model = "finder",
     painted: Annotated[int, typer.Option(min=0, help="Stamps painted on your mosaics, with twins and others.")] = 300,
     simulated: Annotated[int, typer.Option(min=0, help="Simulated stamps, so that nothing is forgotten.")] = 1500,
-    epochs: Annotated[int, typer.Option(min=1)] = 6,
-    learning_rate: Annotated[float, typer.Option()] = 3e-4,
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+    learning_rate: Annotated[float, typer.Option()] = 1e-4,
+    emphasis: Annotated[int, typer.Option(min=1, help="How often an epoch goes through the grades.")] = 2,
     seed: Annotated[int, typer.Option(help="The same seed holds the same candidates out.")] = 1,
     processes: Annotated[int | None, typer.Option(min=1, help="To simulate in; one a core by default.")] = None,
     quiet: Quiet = False,
@@ -44,7 +45,7 @@ def fine_tune(
         mosaics = tuple(project_mosaics(opened))
         request = TuneRequest(
             mosaics, place, model, painted=painted, simulated=simulated, epochs=epochs, learning_rate=learning_rate,
-            seed=seed, processes=processes,
+            emphasis=emphasis, seed=seed, processes=processes,
         )  # fmt: skip
         follow(job(opened, request), f"Fine-tuning {model}", quiet, lambda step: _keep(step, found))
     tuned = found[0]

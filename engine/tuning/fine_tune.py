@@ -35,7 +35,8 @@ class TuneRequest:
     """What to teach, and how.
 
     ``start`` is the model to go on from, a name of the library or a folder; ``out`` the folder of the new one.
-    ``painted`` and ``simulated`` stamps go with the grades (``engine.tuning.examples``), 0 for none.
+    ``painted`` and ``simulated`` stamps go with the grades (``engine.tuning.examples``), 0 for none; ``emphasis`` is
+    how often an epoch goes through the grades: more learns them sooner, and forgets more of the rest.
     """
 
     mosaics: tuple[Mosaic, ...]
@@ -43,10 +44,10 @@ class TuneRequest:
     start: str = "finder"
     painted: int = 300
     simulated: int = 1500
-    epochs: int = 6
-    learning_rate: float = 3e-4
+    epochs: int = 5
+    learning_rate: float = 1e-4
     batch_size: int = 32
-    emphasis: int = 1
+    emphasis: int = 2
     seed: int = 1
     threads: int | None = None
     processes: int | None = None
