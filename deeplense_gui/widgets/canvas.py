@@ -102,7 +102,6 @@ class MosaicCanvas(Navigator):
             reader.overview_read.connect(self._take_overview)
             reader.tile_read.connect(self._take_tile)
             reader.answered.connect(self._take_answer)
-            reader.overview_read.connect(self._later.ask)
             reader.tile_read.connect(self._later.ask)
             reader.failed.connect(self.failed)
             self.destroyed.connect(reader.stop)
@@ -276,6 +275,7 @@ class MosaicCanvas(Navigator):
         if self._tiles is not None and self._tiles.take_overview(overview):
             self.limits_known.emit()
             self._settle()
+        self.update()
 
     def _take_tile(self, key: tuple[int, int, int, int], codes: NDArray[np.uint16]) -> None:
         if self._tiles is not None:
