@@ -42,7 +42,7 @@ def consensus_table(project: Project, found: Consensus) -> Table:
             "scatter": found.scatter[order],
             "span": found.span[order],
             "p_lens": found.lens[order],
-            "agreed": np.array([_agreed(said[row.id]) for row in rows], np.str_),
+            "agreed": np.array([agreed(said[row.id]) for row in rows], np.str_),
         }
     )
     for number, grade in enumerate(found.grades):
@@ -50,7 +50,7 @@ def consensus_table(project: Project, found: Consensus) -> Table:
     return table
 
 
-def _agreed(said: Sequence[Opinion]) -> str:
+def agreed(said: Sequence[Opinion]) -> str:
     """The grade that the team agreed on last, and who wrote it down; empty where it did not."""
     words = [(one.agreed_at, one.grader, one.agreed) for one in said if one.agreed and one.agreed_at is not None]
     return "" if not words else "{2} ({1})".format(*max(words))

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import Project
+from engine.catalogue import Opinion, Project
 from engine.catalogue.known import matches
+from engine.catalogue.scheme import Scheme
 from engine.export.columns import described
+from engine.export.consensus import agreed
 from engine.images import scaling
 from engine.images.cutouts import cut
 from engine.models.preprocess import prepare
@@ -84,14 +86,27 @@ def _grey(plane: FloatArray, limits: tuple[float, float]) -> Picture:
 
 
 def remarks(project: Project, rows: Sequence[Candidate]) -> Mapping[int, tuple[str, ...]]:
-    """What a project says of candidates beside their rows: every grader where there are several, and who published."""
+    """What a project says of candidates beside their rows: what each of several graders said, and who published.
+
+    Where there are several, their mean worth and its scatter go with it, and what the team agreed on.
+    """
     ids = [row.id for row in rows]
-    said, known = project.opinions(ids), matches(project, ids)
+    said, known, scheme = project.opinions(ids), matches(project, ids), project.scheme()
     found = {}
     for number in ids:
-        graded = [one for one in said[number] if one.grade is not None]
-        lines = [f"{one.grader}: {one.grade}{f' ({one.subclass})' if one.subclass else ''}" for one in graded]
-        lines = ["; ".join(lines)] if len(graded) > 1 else []
+        lines = _together(said[number], scheme)
         lines += [described(one) for one in known[number]]
         found[number] = tuple(lines)
     return found
+
+
+def _together(said: Sequence[Opinion], scheme: Scheme) -> list[str]:
+    graded = [one for one in said if one.grade is not None]
+    lines = []
+    if len(graded) > 1:
+        words = [f"{one.grader}: {one.grade}{f' ({one.subclass})' if one.subclass else ''}" for one in graded]
+        worth = np.array([value for one in graded if (value := scheme.value(one.grade)) is not None])
+        spread = f" (mean {worth.mean():.1f}, scatter {worth.std():.1f})" if len(worth) > 1 else ""
+        lines.append("; ".join(words) + spread)
+    word = agreed(said)
+    return [*lines, f"agreed: {word}"] if word else lines

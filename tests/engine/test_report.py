@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.catalogue import Project
 from engine.errors import DataError
 from engine.export.pdf import write_pdf
 from engine.export.report import report_job, write_report
+from engine.export.views import remarks
 from engine.images.mosaic import open_mosaic
 from engine.types import Candidate, Mosaic
+from tests.engine.catalogue_parts import fill
 
 
 class Page(HTMLParser):
@@ -96,8 +99,8 @@ def test_a_folder_that_is_not_there_is_said(mosaic_file, tmp_path):
 def test_the_cover_has_plots_and_each_candidate_what_others_said(mosaic_file, tmp_path):
     mosaic = open_mosaic(mosaic_file)
     rows = [candidate(k, mosaic, 50 + 20 * k, 50, grade="AX"[k % 2], einstein_radius=1.5) for k in range(3)]
-    remarks = {1: ("Ada: A; Bo: X", '2020A lens, 0.3" away: confident')}
-    steps = list(report_job(rows, [mosaic], tmp_path / "night.html", remarks=remarks))
+    beside = {1: ("Ada: A; Bo: X", '2020A lens, 0.3" away: confident')}
+    steps = list(report_job(rows, [mosaic], tmp_path / "night.html", remarks=beside))
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     text = (tmp_path / "night.html").read_text("utf-8")
     words = " ".join(" ".join(Page(text).words).split())
@@ -151,3 +154,20 @@ def test_a_full_disk_is_told_as_such_wherever_a_report_is(mosaic_file, tmp_path,
     monkeypatch.setattr(Path, "open", lambda *_: Full(room))
     with pytest.raises(OSError, match="No space left"):
         list(write_pdf(tmp_path / "night.pdf", rows, {}, {}, ["a night"]))
+
+
+def test_what_several_graders_said_and_agreed_on_goes_with_each_candidate():
+    project = Project.temporary()
+    first, second, third = fill(project, 0.9, 0.8, 0.7)
+    for number, grade in ((first, "A"), (second, "A")):
+        project.grade(number, grade, grader="Ada")
+    project.grade(first, "X", grader="Bo")
+    project.agree(first, "B", grader="Bo")
+    found = remarks(project, project.rows([first, second, third]))
+    scheme = project.scheme()
+    mean = (scheme.value("A") + scheme.value("X")) / 2
+    assert found[first] == (
+        f"Ada: A; Bo: X (mean {mean:.1f}, scatter {scheme.value('A') - mean:.1f})",
+        "agreed: B (Bo)",
+    )
+    assert found[second] == found[third] == ()
