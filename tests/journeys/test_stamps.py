@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton
 from deeplense_gui.dialogs.calibration import CalibrationDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog
+from deeplense_gui.dialogs.resolve import ResolveDialog
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
 from engine.catalogue.store import Project
@@ -126,8 +127,15 @@ def test_from_a_folder_of_stamps_to_a_catalogue_of_two_graders(qtbot, preference
         "Vera" in window.panels["inspector"].facts.model.text()
         or "Karl" in window.panels["inspector"].facts.model.text()
     )
-    press(qtbot, window, KEY.Key_C)
+    press(qtbot, window, KEY.Key_R, CONTROL | SHIFT)
+    resolving = dialog(window, ResolveDialog)
+    assert {resolving.table.item(row, 0).text() for row in range(resolving.table.rowCount())} == {"Vera", "Karl"}
+    qtbot.mouseClick(resolving.grades["C"], LEFT)
     assert differing[0] not in session.ids()
+    assert session.project.rows([differing[0]])[0].grade == "C"
+    resolving.close()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=5_000)
     queue.queue.setCurrentIndex(0)
 
     # the catalogue leaves
