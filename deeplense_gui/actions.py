@@ -93,6 +93,11 @@ ACTIONS: tuple[Action, ...] = (
         enabled=_has_project,
     ),
     Action(
+        "file.share", "Share on a server…", (), lambda window: window.ask_share(),
+        "Copy the project to a PostgreSQL server, whole, for a team to grade together; the file stays as it is", "File",
+        enabled=lambda session: session.project is not None and not session.project.shared,
+    ),
+    Action(
         "file.merge", "Merge projects…", ("Ctrl+M",), lambda window: window.ask_merge(),
         "Take up what others say of the same sky: all their grades beside yours, nothing lost", "File", "",
         _can_write, separator=True,

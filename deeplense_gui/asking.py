@@ -98,6 +98,13 @@ class Asking(QMainWindow):
         )
         self._open(dialog)
 
+    def ask_share(self) -> None:
+        """Ask for the address of a server, and copy the project there for a team."""
+        recent = (paths[0] for paths in self.session.preferences.recent() if is_address(paths[0]))
+        dialog = SharedDialog(self.session, next(recent, "").split("?")[0], self, share=True)
+        dialog.accepted.connect(lambda: self.session.copy_project(dialog.address()))
+        self._open(dialog)
+
     def ask_new_project(self) -> None:
         """Ask where a new project goes, and start it."""
         name = self._ask_save("New project", "lenses")

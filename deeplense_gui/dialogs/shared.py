@@ -1,4 +1,4 @@
-"""Opening a project on a server: address, password, a look at what is there, and a new one where there is none."""
+"""A project on a server: address, password, a look at what is there; to open it, make it, or share one's own there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ WIDTH = 560
 class SharedDialog(QDialog):
     """Accepted once the server was reached; ``address()`` opens the project, ``is_new()`` says that it is to be made.
 
-    Open looks first what is there. Where there is no project yet, it says so and becomes Make it.
+    Open looks first what is there. Where there is no project yet, it says so and becomes Make it. To ``share`` the
+    project that is open, there must be none.
     """
 
-    def __init__(self, session: Session, place: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, place: str = "", parent: QWidget | None = None, *, share: bool = False
+    ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Open shared project")
-        self._session = session
+        self.setWindowTitle("Share this project" if share else "Open shared project")
+        self._session, self._share, self._verb = session, share, "Share" if share else "Open"
         self._wanted = self._new = False
         self._search: Any = None
         self._focused: QWidget = self
@@ -42,7 +45,7 @@ class SharedDialog(QDialog):
         self.answer.setMinimumHeight(3 * self.answer.fontMetrics().lineSpacing())
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.test = buttons.addButton("Test", QDialogButtonBox.ButtonRole.ActionRole)
-        self.go = buttons.addButton("Open", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.go = buttons.addButton(self._verb, QDialogButtonBox.ButtonRole.AcceptRole)
         for button in buttons.buttons():
             button.setAutoDefault(button is self.go)  # Return in a field is Open, never Cancel
         self.go.setDefault(True)
@@ -71,7 +74,7 @@ class SharedDialog(QDialog):
     def _edited(self) -> None:
         self._new = False
         self._say(" ")
-        self.go.setText("Open")
+        self.go.setText(self._verb)
         ready = bool(self.place.text().strip())
         self.test.setEnabled(ready)
         self.go.setEnabled(ready)
@@ -99,6 +102,8 @@ class SharedDialog(QDialog):
         self._busy(False)
         if isinstance(found, EngineError):
             self._say(str(found), failed=True)
+        elif self._share:
+            self._take_place(found)
         elif not found.project:
             self._new = True
             self.go.setText("Make it")
@@ -108,6 +113,16 @@ class SharedDialog(QDialog):
         else:
             who = f", graded by {', '.join(found.graders)}" if found.graders else ", not graded yet"
             self._say(f"The server is reached: a project of {found.candidates:,} candidates{who}.")
+
+    def _take_place(self, found: Any) -> None:
+        """Share where there is nothing yet."""
+        if found.project:
+            held = f"A project of {found.candidates:,} candidates is at this address already"
+            self._say(f"{held}: give another one, with ?project=NAME at its end.", failed=True)
+        elif self._wanted:
+            self.accept()
+        else:
+            self._say("The server is reached, and this address is free.")
 
     def _busy(self, busy: bool) -> None:
         if busy:

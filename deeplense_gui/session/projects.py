@@ -55,15 +55,32 @@ class ProjectVerbs(FollowVerbs):
         return self._use_project(lambda: Project.open(path, read_only=read_only), choices)
 
     def save_project_as(self, path: Path | str) -> bool:
-        """Copy the project to another file and go on there."""
+        """Copy the project to another file and go on there; from a server that is done in the background."""
         if self.project is None:
             return False
+        if self.project.shared:
+            return self.copy_project(path) is not None
         try:
             copy = self.project.save_as(path)
         except EngineError as error:
             self.say(str(error), "error")
             return False
         return self.open_project(copy)
+
+    def copy_project(self, place: Path | str) -> JobHandle | None:
+        """Copy the project, whole, to a file or to the address of a server, in the background; then go on there."""
+        project = self.project
+        if project is None:
+            return None
+        name, was = project.name, project.place
+
+        def done(copy: Path | str) -> None:
+            if self.project is project and self.open_project(copy):
+                self.say(f"“{name}” was copied, and you go on in the copy. {was} stays as it is.")
+
+        job = self.jobs.submit(f"Copying {name}", lambda: work.copied(project, place), outside=True)
+        self._results[job.id] = done
+        return job
 
     def close_project(self) -> None:
         """Close the project; every grade is on disk already."""

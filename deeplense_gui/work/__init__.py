@@ -29,6 +29,7 @@ from deeplense_gui.work.mosaics import (
 from deeplense_gui.work.projects import (
     calibration,
     calibration_kinds,
+    copied,
     crossmatch,
     duplicates,
     find_shared,
@@ -49,6 +50,7 @@ __all__ = [
     "calibration",
     "calibration_kinds",
     "card",
+    "copied",
     "crossmatch",
     "demo",
     "duplicates",

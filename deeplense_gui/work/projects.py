@@ -25,6 +25,19 @@ def news(project: Any) -> Iterator[Step]:
         yield Step(1, 1, (error,))
 
 
+def copied(project: Any, place: Path | str) -> Iterator[Step]:
+    """Copy a project, whole, to a file or a server; the item is where it is then.
+
+    The project is opened a second time, to read: the window goes on writing to it meanwhile.
+    """
+    opened = project.again()
+    try:
+        yield Step(0, 0, note="Copying")
+        yield Step(1, 1, (opened.save_as(place),))
+    finally:
+        opened.close()
+
+
 def find_shared(address: str) -> Iterator[Step]:
     """Look what is at the address of a server; the item is a ``Found``, or the EngineError where it fails."""
     from engine.catalogue import server

@@ -195,3 +195,45 @@ def test_what_is_no_address_is_said_in_the_dialog(qtbot, window):
     qtbot.mouseClick(asked.go, LEFT)
     assert "no address of a shared project" in asked.answer.text()
     asked.reject()
+
+
+def share(qtbot, window, address: str) -> SharedDialog:
+    """Ask for the project to be shared at an address, by the menu, the fields and Share."""
+    window.actions_by_id["file.share"].trigger()
+    asked = dialog(window, SharedDialog)
+    asked.place.setText(address.replace(f":{ESCAPED}", ""))
+    asked.password.setText(PASSWORD)
+    qtbot.mouseClick(asked.go, LEFT)
+    return asked
+
+
+def test_a_project_is_shared_from_its_window(qtbot, vetting, address):
+    session = vetting.session
+    press(qtbot, vetting, KEY.Key_A)
+    file, ids = session.project.path, session.ids().tolist()
+    grades = {row.id: row.grade for row in session.project.rows(ids)}
+    said = messages(session)
+    share(qtbot, vetting, address)
+    qtbot.waitUntil(lambda: session.project is not None and session.project.shared, timeout=15_000)
+    assert session.ids().tolist() == ids
+    assert {row.id: row.grade for row in session.project.rows(ids)} == grades
+    assert str(file) in said[-1][0]
+    assert "stays as it is" in said[-1][0]
+    assert not vetting.actions_by_id["file.share"].isEnabled()
+    with Project.open(file, read_only=True) as before:
+        assert {row.id: row.grade for row in before.rows(ids)} == grades
+
+
+def test_nothing_is_shared_over_a_project_that_is_there(qtbot, vetting, address):
+    Project.create(address).close()
+    asked = share(qtbot, vetting, address)
+    qtbot.waitUntil(lambda: "is at this address already" in asked.answer.text(), timeout=8_000)
+    assert not vetting.session.project.shared
+    asked.reject()
+
+
+def test_a_shared_project_is_saved_to_a_file_beside_the_work(qtbot, vera, tmp_path):
+    session, ids = vera.session, vera.session.ids().tolist()
+    assert session.save_project_as(tmp_path / "mine.deeplense")
+    qtbot.waitUntil(lambda: session.project.path == tmp_path / "mine.deeplense", timeout=15_000)
+    assert session.ids().tolist() == ids
