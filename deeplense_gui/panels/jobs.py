@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QScrollArea, QT
 from deeplense_gui import style
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.progress import set_progress
 
 ENDED_KEPT = 20
 RESULT = {Reason.DONE: "Done", Reason.CANCELLED: "Cancelled", Reason.FAILED: "Failed"}
@@ -35,17 +36,14 @@ def progress_text(job: JobHandle) -> str:
 
 
 def show_progress(bar: QProgressBar, job: JobHandle) -> None:
-    """Set a progress bar; a job of unknown length makes it busy. Qt repaints at once, so only what is new is set."""
+    """Set a progress bar; a job of unknown length makes it busy."""
     if job.fraction is not None:
         most, value = 1000, round(1000 * job.fraction)
     elif job.reason is not None:
         most, value = 1000, 1000 if job.reason is Reason.DONE else 0
     else:
         most, value = 0, 0
-    if bar.maximum() != most:
-        bar.setRange(0, most)
-    if bar.value() != value:
-        bar.setValue(value)
+    set_progress(bar, value, most)
 
 
 class JobRow(QWidget):

@@ -28,6 +28,7 @@ from deeplense_gui import style
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.plot import Plot
+from deeplense_gui.widgets.progress import set_progress
 from engine.types import Changes, ModelCard, Step
 
 HELP = (
@@ -185,7 +186,7 @@ class ModelsPanel(QWidget):
     def _on_stepped(self, job: JobHandle, step: Step) -> None:
         tuning = self.session.tuning
         if tuning is not None and job is tuning.job:
-            self.bar.setValue(round(1000 * (job.fraction or 0)))
+            set_progress(self.bar, round(1000 * (job.fraction or 0)))
             self.words.setText(step.note)
 
     def _on_finished(self, job: JobHandle, *_: object) -> None:

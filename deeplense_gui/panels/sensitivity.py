@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.progress import set_progress
 from engine.types import Changes, Probe
 
 CONCEALED = "Blind mode: no score is shown before the grade is given."
@@ -110,7 +111,7 @@ class SensitivityPanel(QWidget):
                 self._add(number)
             name, bar, value = (self.rows.itemAtPosition(number, column).widget() for column in range(3))
             name.setText(one.change)
-            bar.setValue(round(1000 * one.score))
+            set_progress(bar, round(1000 * one.score))
             moved = f"  {one.score - first:+.3f}" if number else ""
             value.setText(f"{one.score:.3f} ±{one.spread:.3f}{moved}")
             value.setProperty("role", "warning" if abs(one.score - first) > OVERTURNED else "")

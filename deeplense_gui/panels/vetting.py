@@ -10,6 +10,7 @@ from deeplense_gui import style
 from deeplense_gui.filters import counted
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.grade_buttons import GradeButtons
+from deeplense_gui.widgets.progress import set_progress
 from deeplense_gui.widgets.queue_bar import QueueBar
 from deeplense_gui.widgets.readout import Elided
 from engine.types import Changes
@@ -151,10 +152,7 @@ class VettingPanel(QWidget):
         counts = session.counts()
         total = sum(counts.values())
         left = counts.get(None, 0)
-        self.progress.setUpdatesEnabled(False)  # else each value is painted at once, and the whole window with it
-        self.progress.setMaximum(max(total, 1))
-        self.progress.setValue(total - left)
-        self.progress.setUpdatesEnabled(True)
+        set_progress(self.progress, total - left, max(total, 1))
         each = "   ".join(counted(name, counts[name]) for name in session.grade_names() if counts.get(name))
         self.counts.setText(f"{total - left:,} of {total:,} graded" + (f"   ·   {each}" if each else ""))
         pace = session.pace()
