@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -126,6 +127,9 @@ class Models:
             self.classifier(name)
         except ModelError:
             return
+        if not gc.get_freeze_count():
+            # What was imported stays: to look through its million objects for garbage would stop the window.
+            gc.freeze()
 
     def scan(self, request: ScanRequest) -> Iterator[Step]:
         """Scan a mosaic; the items are Detections."""
