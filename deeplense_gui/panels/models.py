@@ -177,6 +177,7 @@ class ModelsPanel(QWidget):
         self.facts.setText("" if card is None else facts(card))
         if not self.session.is_tuning:
             self.name.setText(self.session.free_model_name())
+            self.name.setCursorPosition(0)
         self.refresh()
 
     def _on_changed(self, changes: Changes) -> None:
