@@ -40,7 +40,7 @@ def calibrate(
     from engine.models.predict import load_classifier
 
     with Project.open(project) as opened:
-        mosaics = project_mosaics(opened)
+        mosaics = project_mosaics(opened, quiet=quiet)
         if not mosaics:
             raise DataError(f"{opened.place} has no mosaic yet: scan one first")
         classifier = load_classifier(model)

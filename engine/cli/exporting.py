@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.opening import unpack
 from engine.cli.program import Model, Quiet, app, check_out, complain, follow
 from engine.errors import DataError, ImageError
 
@@ -62,7 +63,9 @@ def export(
             from engine.export.views import remarks
 
             rows = chosen(opened, grades, min_score, once=once)
-            job = report_job(rows, project_mosaics(opened), out, remarks=remarks(opened, rows), one_a_page=one_a_page)
+            job = report_job(
+                rows, project_mosaics(opened, quiet=quiet), out, remarks=remarks(opened, rows), one_a_page=one_a_page
+            )
             follow(job, "Writing the report", quiet)
         else:
             from engine.catalogue.known import matches
@@ -94,7 +97,7 @@ def stamps(
     last: list[Step] = []
     with Project.open(project, read_only=True) as opened:
         rows = chosen(opened, grades, min_score, once=once)
-        job = stamps_job(rows, project_mosaics(opened), out, formats=names, width=width)
+        job = stamps_job(rows, project_mosaics(opened, quiet=quiet), out, formats=names, width=width)
         follow(job, "Writing stamps", quiet, lambda step: last.__setitem__(slice(None), [step]))
     typer.echo(last[0].note)
 
@@ -138,8 +141,11 @@ def chosen(opened: Project, grades: str | None, min_score: float | None, *, once
     return opened.rows(opened.ids(grades=wanted, min_score=min_score, once=once))
 
 
-def project_mosaics(project: Project) -> list[Mosaic]:
-    """The mosaics of a project, opened as the window opened them; one that is gone is said and left out."""
+def project_mosaics(project: Project, *, quiet: bool = False) -> list[Mosaic]:
+    """The mosaics of a project, opened as the window opened them; one that is gone is said and left out.
+
+    A packed one is unpacked first, with progress unless ``quiet``.
+    """
     from engine.images.mosaic import open_mosaic
     from engine.images.sheet import open_sheet
 
@@ -151,6 +157,7 @@ def project_mosaics(project: Project) -> list[Mosaic]:
             if "layout" in given:
                 mosaic = deque(open_sheet(known.paths, **given), maxlen=1)[0].items[0].mosaic
             else:
+                unpack(known.paths, quiet=quiet)
                 mosaic = open_mosaic(known.paths, **given)
         except ImageError as error:
             complain(str(error))
@@ -165,5 +172,5 @@ def _export_training_set(project: Project, out: Path, model: str, quiet: bool) -
     from engine.models.library import model_folder
 
     card = load_card(model_folder(model))
-    job = training_set_job(project, project_mosaics(project), out, card.size, card.pixel_scales)
+    job = training_set_job(project, project_mosaics(project, quiet=quiet), out, card.size, card.pixel_scales)
     follow(job, "Cutting stamps", quiet)

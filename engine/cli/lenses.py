@@ -42,7 +42,7 @@ def fit(
     check_out(out, [project])
     with Project.open(project, read_only=True) as opened:
         rows = chosen(opened, grades, min_score)
-        mosaics = {mosaic.id: mosaic for mosaic in project_mosaics(opened)}
+        mosaics = {mosaic.id: mosaic for mosaic in project_mosaics(opened, quiet=quiet)}
     known = {name for mosaic in mosaics.values() for name in mosaic.bands}
     if band is not None and band not in known:
         raise DataError(f"{project}: no mosaic has a band {band!r}: choose one of {', '.join(sorted(known))}")

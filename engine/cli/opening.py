@@ -30,15 +30,21 @@ def open_images(
     ImageError : see `engine.images.mosaic.open_mosaic`
     """
     from engine.images.mosaic import open_mosaic
-    from engine.images.unpack import unpacking
 
     names = [name.strip() for name in bands.split(",") if name.strip()] if bands else None
+    unpack(files, quiet=quiet)
+    return open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
+
+
+def unpack(files: Sequence[Path], *, quiet: bool = False) -> None:
+    """Unpack those of some images that are packed and not unpacked yet, with progress."""
+    from engine.images.unpack import unpacking
+
     for file in files:
         job = unpacking(file)
         first = next(job, None)
-        if first is not None:  # it is packed, and not unpacked yet
+        if first is not None:
             follow(_from(first, job), "Opening", quiet)
-    return open_mosaic(files, bands=names, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale)
 
 
 def _from(first: Step, job: Iterator[Step]) -> Generator[Step, None, None]:

@@ -42,7 +42,7 @@ def fine_tune(
     place = user_models() / out if out.parent == Path() else out
     found: list[Tuned] = []
     with Project.open(project, read_only=True) as opened:
-        mosaics = tuple(project_mosaics(opened))
+        mosaics = tuple(project_mosaics(opened, quiet=quiet))
         request = TuneRequest(
             mosaics, place, model, painted=painted, simulated=simulated, epochs=epochs, learning_rate=learning_rate,
             emphasis=emphasis, seed=seed, processes=processes,
@@ -72,7 +72,7 @@ def rescore(project: ProjectFile, model: Model = "finder", quiet: Quiet = False)
     from engine.models.predict import load_classifier
 
     with Project.open(project) as opened:
-        mosaics = project_mosaics(opened)
+        mosaics = project_mosaics(opened, quiet=quiet)
         if not mosaics:
             raise DataError(f"{opened.place} has no mosaic that can be opened: scan one first")
         classifier = load_classifier(model)
