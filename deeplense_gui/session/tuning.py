@@ -75,6 +75,9 @@ class TuningVerbs(Core):
         if _NAME.fullmatch(name) is None:
             self.say("The name of a model has letters, digits, dots, - and _ alone: choose another.", "warning")
             return None
+        if work.free_model_name(name) != name:
+            self.say(f"There is a model {name} already: choose another name.", "warning")
+            return None
         project, mosaics, start = self.project, tuple(self.mosaics.values()), self.model
         numbers = {"painted": painted, "simulated": simulated, "epochs": epochs}
         job = self.jobs.submit(f"Fine-tuning {start}", lambda: work.fine_tune(project, mosaics, start, name, numbers))

@@ -10,7 +10,7 @@ import typer
 
 from engine.cli.exporting import ProjectFile, project_mosaics
 from engine.cli.program import Model, Quiet, app, complain, follow
-from engine.errors import DataError
+from engine.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from engine.catalogue import Project
@@ -35,11 +35,13 @@ def fine_tune(
 ) -> None:
     """Teach a finder the grades of a project, and say whether that helped on candidates it was not shown."""
     from engine.catalogue.store import Project
-    from engine.models.library import user_models
+    from engine.models.library import model_folders, user_models
     from engine.tuning.fine_tune import TuneRequest
     from engine.tuning.fine_tune import fine_tune as job
 
     place = user_models() / out if out.parent == Path() else out
+    if place.parent == user_models() and place.name in model_folders():  # it would stand in the way of that one
+        raise ModelError(f"there is a model {place.name} already: choose another name")
     found: list[Tuned] = []
     with Project.open(project, read_only=True) as opened:
         mosaics = tuple(project_mosaics(opened, quiet=quiet))

@@ -49,6 +49,12 @@ def test_a_project_teaches_a_finder_that_then_ranks_it(deeplense, project_file, 
     assert "there is a model mine already" in done.err
 
 
+def test_a_bundled_model_is_not_hidden_by_another_of_its_name(deeplense, project_file):
+    done = deeplense("fine-tune", project_file, "--out", "finder")
+    assert done.status == 2
+    assert "there is a model finder already" in done.err
+
+
 def test_a_project_without_grades_teaches_nothing(deeplense, band_files, tmp_path):
     path = tmp_path / "empty.deeplense"
     with Project.create(path) as project:

@@ -130,12 +130,13 @@ def test_why_it_failed_is_said_where_one_looks(qtbot, vetting, panel, monkeypatc
     assert said[-1][:2] == ("grade 5 of each", "error")
 
 
-def test_a_name_that_is_no_name_is_refused(qtbot, vetting, panel, lessons):
+@pytest.mark.parametrize("name", ["../mine", "finder"])
+def test_a_name_that_is_none_or_is_taken_is_refused(qtbot, vetting, panel, lessons, name):
     said = messages(vetting.session)
     vetting.session.grade("A")
     panel.name.setFocus()
     panel.name.selectAll()
-    QTest.keyClicks(panel.name, "../mine")
+    QTest.keyClicks(panel.name, name)
     qtbot.mouseClick(panel.tune, LEFT)
     assert said[-1][1] == "warning"
     assert lessons == []
