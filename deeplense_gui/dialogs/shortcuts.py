@@ -85,9 +85,9 @@ def native(keys: tuple[str, ...]) -> str:
 def _group(title: str, rows: object) -> QWidget:
     box = QWidget()
     grid = QGridLayout(box)
-    grid.setContentsMargins(0, 0, 0, 6)
+    grid.setContentsMargins(0, 0, 0, 4)
     grid.setHorizontalSpacing(14)
-    grid.setVerticalSpacing(1)
+    grid.setVerticalSpacing(0)
     heading = QLabel(title)
     heading.setProperty("role", "heading")
     grid.addWidget(heading, 0, 0, 1, 2)

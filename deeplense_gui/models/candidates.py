@@ -85,7 +85,7 @@ COLUMNS = (
     Column("S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: _digits(c.signal_to_noise), 66),
     Column("Kind", "What kind of lens it is, or what else", "subclass", lambda c, m: c.subclass, 84, False),
     Column("θ", "Einstein radius measured with the ring, arcsec", "einstein_radius", _einstein, 54),
-    Column("Marks", "Flagged ⚑, to come back to ↺", "flag", lambda c, m: signs(c), 56, False),
+    Column("Marks", "Flagged ⚑, to come back to ↺", "flag", lambda c, m: signs(c), 68, False),
     Column("Note", "What a person wrote", "note", lambda c, m: c.note, 180, False),
     Column("Model", "The model that gave the score", "model", lambda c, m: c.model, 150, False, True),
 )  # fmt: skip

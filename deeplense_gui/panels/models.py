@@ -201,7 +201,8 @@ class ModelsPanel(QWidget):
             return
         session = self.session
         lenses, others = session.taught()
-        self.taught.setText(f"{lenses:,} lenses and {others:,} others graded")
+        words = f"{lenses:,} lens{'' if lenses == 1 else 'es'}, {others:,} other{'' if others == 1 else 's'} graded"
+        self.taught.setText(words)
         tuning = session.is_tuning
         self.tune.setText("Stop" if tuning else "Fine-tune")
         self.tune.setEnabled(tuning or (session.can_tune and bool(self.name.text().strip())))

@@ -166,13 +166,13 @@ def _progress(title: str, quiet: bool) -> Iterator[Callable[[Step], None]]:
 
 
 class _Teller:
-    """Says how far a job is in plain lines, for logs: none of a short job, one a while of a long one."""
+    """Says how far a job is in plain lines, for logs: none of a short job or of its end, one a while of a long one."""
 
     def __init__(self, title: str) -> None:
         self._title, self._next = title, time.monotonic() + TELL_SECONDS
 
     def __call__(self, step: Step) -> None:
-        if time.monotonic() < self._next:
+        if time.monotonic() < self._next or step.done == step.total > 0:
             return
         self._next = time.monotonic() + TELL_SECONDS
         share = f" {100 * step.done // step.total} %" if step.total else ""

@@ -1,5 +1,6 @@
 """Fixtures for the tests of the engine."""
 
+import math
 import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator
@@ -41,3 +42,9 @@ def anywhere(place: Path | str) -> Iterator[Project]:
     """A new project in a file, then one on a server: both do the same."""
     with Project.create(place) as project:
         yield project
+
+
+@pytest.fixture(autouse=True)
+def _silent_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command says nothing of how far it is, however slow the machine: what else it says is told apart."""
+    monkeypatch.setattr("engine.cli.program.TELL_SECONDS", math.inf)

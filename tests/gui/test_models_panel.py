@@ -64,11 +64,11 @@ def teach(qtbot, panel) -> None:
 
 
 def test_it_counts_what_the_grades_say(qtbot, vetting, panel):
-    assert panel.taught.text() == "0 lenses and 0 others graded"
+    assert panel.taught.text() == "0 lenses, 0 others graded"
     assert not panel.tune.isEnabled()
     vetting.panels["candidates"].table.setFocus()
     grade_some(qtbot, vetting)
-    assert panel.taught.text() == "1 lenses and 2 others graded"
+    assert panel.taught.text() == "1 lens, 2 others graded"
     assert panel.tune.isEnabled()
 
 
