@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker
-from PySide6.QtGui import QCloseEvent, QKeySequence
+from PySide6.QtCore import QSignalBlocker, QSize, Qt
+from PySide6.QtGui import QCloseEvent, QIcon, QKeySequence, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -22,10 +22,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from deeplense_gui.models.candidates import score_text
 from deeplense_gui.session import Session
+from deeplense_gui.widgets import pictures
+from deeplense_gui.widgets.stamp_reader import StampReader, Wish, read_thumbnail
+from deeplense_gui.widgets.stretch_bar import colour_bands
 from engine.types import Candidate, Changes
 
 RADIUS = 3.0
+STAMP = 96  # points
+_FIELD = 12.0  # arcsec of a stamp at the least; in pixels, five times as many
+_KEEP_SHAPE, _SMOOTH = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+_WIDER = 4.0  # of the radius: all of a group are seen in each stamp
 COLUMNS = ("Name", "Score", "Grade", "Mosaic", "Apart", "Decided")
 
 
@@ -35,8 +43,10 @@ class DuplicatesDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Duplicates")
-        self.resize(900, 420)
+        self.resize(1000, 520)
         self._session = session
+        self.reader = StampReader(self, make=read_thumbnail)
+        self.reader.made.connect(self._on_made)
         self._groups: list[tuple[int, ...]] = []
         self._members: list[Candidate] = []
         self._open: list[bool] = []
@@ -44,6 +54,7 @@ class DuplicatesDialog(QDialog):
         self._lay_out()
         session.changed.connect(self._on_changed)
         session.project_opened.connect(self._on_project)
+        session.blinded.connect(self._on_blinded)
         self._look()
 
     def _lay_out(self) -> None:
@@ -63,7 +74,8 @@ class DuplicatesDialog(QDialog):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.verticalHeader().setDefaultSectionSize(STAMP + 8)
+        self.table.setIconSize(QSize(STAMP, STAMP))
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._on_member)
@@ -101,9 +113,14 @@ class DuplicatesDialog(QDialog):
     def _on_project(self, _project: object) -> None:
         self.close()
 
+    def _on_blinded(self, on: bool) -> None:
+        if on:  # scores would be seen here
+            self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Take nothing more that is found."""
+        """Take nothing more that is found or read."""
         self._closed = True
+        self.reader.stop()
         super().closeEvent(event)
 
     def _take_if_open(self, groups: Sequence[tuple[int, ...]]) -> None:
@@ -137,7 +154,7 @@ class DuplicatesDialog(QDialog):
             item.setText(f"{'   ' if is_open else '✓ '}{item.text().removeprefix('✓ ').strip()}")
         total, left = len(every), sum(every)
         none = "No candidates lie so close together."
-        self.count.setText(f"{total:,} groups, {left:,} of them open" if total else none)
+        self.count.setText(f"{total:,} group{'s' * (total != 1)}, {left:,} of them open" if total else none)
         self._open = every
 
     def _next_open(self, start: int) -> None:
@@ -165,14 +182,40 @@ class DuplicatesDialog(QDialog):
             if row.same_as not in (None, row.id):
                 decided = f"same as {names.get(row.same_as, f'candidate {row.same_as}')}"
             apart = "" if line == 0 else f"{_separation(self._members[0], row):.2f}″"
-            score = f"{row.score:.3f}" if np.isfinite(row.score) else ""
-            texts = (row.name, score, row.grade or "", mosaics.get(row.mosaic, ""), apart, decided)
+            texts = (row.name, score_text(row.score), row.grade or "", mosaics.get(row.mosaic, ""), apart, decided)
             for column, text in enumerate(texts):
                 self.table.setItem(line, column, QTableWidgetItem(text))
+            self._show_stamp(line)
         if self._members:
             self.table.selectRow(min(chosen, len(self._members) - 1))
         del blocker
+        self.reader.want([wish for wish in map(self._wish, self._members) if wish is not None])
         self._enable()
+
+    def _wish(self, row: Candidate) -> Wish | None:
+        """The stamp of a candidate, alike in scale for all of a group; None where its mosaic is not open."""
+        mosaic = self._session.mosaic_of(row)
+        if mosaic is None:
+            return None
+        field = max(_FIELD, _WIDER * self.radius.value()) * (1 if mosaic.pixel_scale else 5)
+        title = pictures.titles(mosaic.bands, colour_bands(mosaic.bands))[0]
+        return Wish(mosaic, row.x, row.y, self._session.stamp_side(mosaic) or field, view=title)
+
+    def _show_stamp(self, line: int) -> None:
+        wish = self._wish(self._members[line])
+        image = None if wish is None else self.reader.pictures(wish.key)
+        picture = QPixmap(STAMP, STAMP)
+        picture.fill(self.palette().base().color())  # names do not move when the stamp comes
+        if image is not None:
+            sharp = QSize(STAMP, STAMP) * self.devicePixelRatioF()
+            picture = QPixmap.fromImage(image.scaled(sharp, _KEEP_SHAPE, _SMOOTH))
+        icon = QIcon(picture)
+        icon.addPixmap(picture, QIcon.Mode.Selected)  # else tinted
+        self.table.item(line, 0).setIcon(icon)
+
+    def _on_made(self, _key: object) -> None:
+        for line in range(len(self._members)):
+            self._show_stamp(line)
 
     def _on_member(self) -> None:
         row = self.table.currentRow()

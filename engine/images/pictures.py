@@ -31,8 +31,8 @@ def is_picture(path: Path) -> bool:
     return len(shape) == 3 and shape[-1] in (3, 4) and shape[0] > shape[-1]
 
 
-def picture_shape(path: Path) -> tuple[tuple[int, int], tuple[str, ...]]:
-    """(ny, nx) and the bands of a picture, without decoding it.
+def picture_shape(path: Path) -> tuple[tuple[int, int], tuple[str, ...], int]:
+    """(ny, nx), the bands and the number of frames of a picture, without decoding it; only a PNG has several.
 
     Raises
     ------
@@ -40,13 +40,15 @@ def picture_shape(path: Path) -> tuple[tuple[int, int], tuple[str, ...]]:
     """
     if path.suffix.lower() == ".npy":
         ny, nx, _ = np.load(path, mmap_mode="r", allow_pickle=False).shape
-        return (ny, nx), COLOURS
+        return (ny, nx), COLOURS, 1
     with _opened(path) as picture:
-        return (picture.height, picture.width), GREY if _is_grey(picture) else COLOURS
+        # Others than PNG carry previews of other sizes as further frames.
+        frames = getattr(picture, "n_frames", 1) if picture.format == "PNG" else 1
+        return (picture.height, picture.width), GREY if _is_grey(picture) else COLOURS, frames
 
 
-def read_picture(path: Path) -> FloatArray:
-    """The pixels (band, y, x) of a picture, first row at the bottom, NaN where it is transparent.
+def read_picture(path: Path, frame: int = 0) -> FloatArray:
+    """The pixels (band, y, x) of a frame of a picture, first row at the bottom, NaN where it is transparent.
 
     A palette becomes colours; pictures of 16 bits keep their values.
 
@@ -57,11 +59,14 @@ def read_picture(path: Path) -> FloatArray:
     if path.suffix.lower() == ".npy":
         return _planes(np.asarray(np.load(path, allow_pickle=False), np.float32)[..., :3])
     with _opened(path) as picture:
+        grey = _is_grey(picture)  # of the first frame: later ones are always in colour
+        if frame:
+            picture.seek(frame)
         if _is_deep(picture):
             return _planes(np.asarray(picture, np.float32))
         alpha = "A" in picture.getbands() or "transparency" in picture.info
         mode = {(True, True): "LA", (True, False): "L", (False, True): "RGBA", (False, False): "RGB"}
-        pixels = np.asarray(picture.convert(mode[_is_grey(picture), alpha]), np.float32)
+        pixels = np.asarray(picture.convert(mode[grey, alpha]), np.float32)
     if alpha:
         pixels, seen = pixels[..., :-1].copy(), pixels[..., -1] >= _OPAQUE
         pixels[~seen] = np.nan

@@ -63,7 +63,7 @@ class Stamp:
     def pixels(self) -> FloatArray:
         """(band, y, x); NaN where there are no data."""
         if self.source is None:
-            return read_picture(self.path)
+            return read_picture(self.path, self.index)
         ny, nx = self.shape
         return self.source.read(0, ny, 0, nx)
 
@@ -192,8 +192,9 @@ def open_sheet(
     Parameters
     ----------
     paths : one folder, or image files: FITS, HDF5, .npy, PNG or JPEG. A cube of few planes is a stamp of several bands,
-        one of many is a stamp a plane; a picture has the bands red, green and blue, or grey. Stamps that have not as
-        many bands as most are left out, and named, but grey pictures are shown among coloured ones.
+        one of many is a stamp a plane; a picture has the bands red, green and blue, or grey, and is a stamp a frame.
+        Stamps that have not as many bands as most are left out, and named, but grey pictures are shown among coloured
+        ones.
     pixel_scale : arcsec per pixel, where the files do not say
     layout : of an earlier `Sheet`, to put each stamp where it was
 
@@ -245,7 +246,10 @@ def _open(
 ) -> list[tuple[str, Path, int, Mosaic | None, tuple[int, int], tuple[str, ...]]]:
     """Name, file, plane, source, shape and bands of the stamps in a file."""
     if is_picture(path):
-        return [(path.name, path, 0, None, *picture_shape(path))]
+        shape, bands, frames = picture_shape(path)
+        return [
+            (f"{path.name} {frame}" if frame else path.name, path, frame, None, shape, bands) for frame in range(frames)
+        ]
     stamps = open_stamp_file(path, pixel_scale=pixel_scale)
     several = len(stamps) > 1
     return [

@@ -130,7 +130,7 @@ def test_transparent_pixels_have_no_data_and_the_first_row_is_the_top(tmp_path):
     pixels[:, 5, 3] = 0
     Image.fromarray(pixels).save(tmp_path / "alpha.png")
     planes = read_picture(tmp_path / "alpha.png")
-    assert picture_shape(tmp_path / "alpha.png") == ((4, 6), ("blue", "green", "red"))
+    assert picture_shape(tmp_path / "alpha.png") == ((4, 6), ("blue", "green", "red"), 1)
     assert planes[2, 3, :5].tolist() == [200] * 5
     assert planes[2, 0, :5].tolist() == [0] * 5
     assert np.isnan(planes[:, :, 5]).all()
@@ -172,13 +172,16 @@ def test_most_stamps_say_how_many_bands_and_those_known_before_stay(tmp_path):
     assert [stamp.name for stamp in again.stamps] == ["b.npy", "c.npy"]
 
 
-def test_an_animated_picture_is_its_first_frame(tmp_path):
-    frames = [Image.fromarray(np.full((8, 9, 3), level, np.uint8)) for level in (10, 200, 250)]
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_each_frame_of_an_animated_picture_is_a_stamp(tmp_path, mode):
+    levels = (10, 200, 90)
+    frames = [Image.fromarray(np.full((8, 9), level, np.uint8)).convert(mode) for level in levels]
     frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:], duration=100)
-    with Image.open(tmp_path / "moving.png") as picture:
-        assert picture.n_frames == 3
-    assert (read_picture(tmp_path / "moving.png") == 10).all()
-    assert len(opened(tmp_path).stamps) == 1
+    sheet = opened(tmp_path)
+    assert [stamp.name for stamp in sheet.stamps] == ["moving.png", "moving.png 1", "moving.png 2"]
+    for stamp, level in zip(sheet.stamps, levels, strict=True):
+        seen = sheet.mosaic.read(stamp.y0, stamp.y0 + 8, stamp.x0, stamp.x0 + 9)
+        assert seen == pytest.approx(np.full(seen.shape, level), abs=1)
 
 
 def test_a_stamp_alone_belongs_to_the_sheet_it_is_asked_of(folder):

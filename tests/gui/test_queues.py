@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from deeplense_gui.dialogs.calibration import CalibrationDialog
-from deeplense_gui.dialogs.duplicates import DuplicatesDialog
+from deeplense_gui.dialogs.duplicates import STAMP, DuplicatesDialog
 from deeplense_gui.dialogs.graders import GradersDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.resolve import ResolveDialog
@@ -230,6 +230,19 @@ def test_another_one_of_the_group_can_be_kept(qtbot, twice):
     qtbot.mouseClick(asked.same, LEFT)
     assert session.rows([kept])[0].same_as is None
     assert [row.same_as for row in session.rows(session.project.repeated())] == [kept]
+
+
+def test_a_group_is_seen_as_stamps_and_not_in_blind_mode(qtbot, twice):
+    window, asked, _, _ = twice
+
+    def shades(line: int) -> int:
+        picture = asked.table.item(line, 0).icon().pixmap(STAMP, STAMP).toImage()
+        return len({picture.pixel(x, STAMP // 2) for x in range(0, STAMP, 3)})
+
+    qtbot.waitUntil(lambda: min(shades(0), shades(1)) > 5, timeout=10_000)
+    window.session.set_blind(True)
+    assert not asked.isVisible()  # its scores would be seen
+    assert not window.actions_by_id["view.duplicates"].isEnabled()
 
 
 # disagreements --------------------------------------------------------------------------------------------------------
