@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -118,18 +119,19 @@ class Models:
 
         A missing or damaged model is for the scan to report.
         """
-        for number, room in enumerate(SLOW_IMPORTS):
-            yield Step(number, len(SLOW_IMPORTS) + 1)
-            import_module(room)
-        yield Step(len(SLOW_IMPORTS), len(SLOW_IMPORTS) + 1)
-        self.search().start()
+        gc.disable()  # what is imported stays: to look through its million objects for garbage would stop the window
         try:
-            self.classifier(name)
-        except ModelError:
-            return
-        if not gc.get_freeze_count():
-            # What was imported stays: to look through its million objects for garbage would stop the window.
-            gc.freeze()
+            for number, room in enumerate(SLOW_IMPORTS):
+                yield Step(number, len(SLOW_IMPORTS) + 1)
+                import_module(room)
+            yield Step(len(SLOW_IMPORTS), len(SLOW_IMPORTS) + 1)
+            self.search().start()
+            with suppress(ModelError):
+                self.classifier(name)
+            if not gc.get_freeze_count():
+                gc.freeze()
+        finally:
+            gc.enable()
 
     def scan(self, request: ScanRequest) -> Iterator[Step]:
         """Scan a mosaic; the items are Detections."""
