@@ -24,6 +24,7 @@ _THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, os.cpu_count() o
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[_name] = str(_THREADS)
 os.environ["DEEPLENSE_PRECISION"] = "float32"  # the same scores on every processor
+os.environ["DEEPLENSE_RUNTIME"] = "torch"  # and whatever else is installed
 if os.environ.get("DEEPLENSE_TEST_DISPLAY") != "1":
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 

@@ -111,7 +111,7 @@ class Models:
             from engine.models.predict import load_classifier
 
             spare_a_core()
-            self._loaded[name] = load_classifier(name)
+            self._loaded[name] = load_classifier(name).quicken()
         return self._loaded[name]
 
     def warm_up(self, name: str) -> Iterator[Step]:

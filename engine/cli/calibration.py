@@ -43,7 +43,7 @@ def calibrate(
         mosaics = project_mosaics(opened, quiet=quiet)
         if not mosaics:
             raise DataError(f"{opened.place} has no mosaic yet: scan one first")
-        classifier = load_classifier(model)
+        classifier = load_classifier(model).quicken()
         count = len(mosaics)
         for number, mosaic in enumerate(mosaics):
             part = [value * (number + 1) // count - value * number // count for value in (lenses, duds, repeats)]

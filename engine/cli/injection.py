@@ -79,7 +79,7 @@ def completeness(
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file: give a folder for the table and the figure")
     mosaic = open_images(files, bands=bands, hdu=hdu, dataset=dataset, pixel_scale=pixel_scale, quiet=quiet)
-    classifier = load_classifier(model)
+    classifier = load_classifier(model).quicken()
     card = classifier.card
     request = InjectRequest(
         mosaic, count=count, seed=seed, size=card.size, pixel_scales=card.pixel_scales, gain=gain, seeing=seeing

@@ -77,7 +77,7 @@ def rescore(project: ProjectFile, model: Model = "finder", quiet: Quiet = False)
         mosaics = project_mosaics(opened, quiet=quiet)
         if not mosaics:
             raise DataError(f"{opened.place} has no mosaic that can be opened: scan one first")
-        classifier = load_classifier(model)
+        classifier = load_classifier(model).quicken()
         for mosaic in mosaics:
             job = _rescored(opened, mosaic, classifier)
             follow(job, f"Scoring {mosaic.name}", quiet)

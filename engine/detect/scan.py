@@ -68,7 +68,7 @@ def scan(
         card = load_card(model_folder(request.model))
         check_scores(card)  # before the seconds that torch takes
         bands_for(card, request.mosaic)
-        classifier = load_classifier(request.model)
+        classifier = load_classifier(request.model).quicken()
     bands = bands_for(classifier.card, request.mosaic)
     dense = heatmap_search(request)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))

@@ -55,7 +55,7 @@ class Network(nn.Module):
         features = self._watch(self.backbone.forward_features(images))
         pooled = self.backbone.forward_head(features)
         with torch.autocast(pooled.device.type, enabled=False):  # half precision would round logits to 1 in 250
-            logits: Tensor = self.head(self.drop(pooled.reshape(len(pixels), -1).float()))
+            logits: Tensor = self.head(self.drop(pooled.reshape(pixels.shape[0], -1).float()))
         return logits
 
     def _watch(self, features: Tensor) -> Tensor:

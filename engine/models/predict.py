@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,11 +20,27 @@ from engine.models.card import calibrated, class_probabilities, denormalised, lo
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
 from engine.models.preprocess import prepare
+from engine.models.runtime import Run, quickest
 from engine.types import Cutouts, Estimates, FloatArray, ModelCard, Scores
 
 ANY = ("any",)
+_EXAMPLE = 16  # stamps
 VIEWS = {1: (0,), 2: (0, 5), 4: (0, 1, 2, 3), 8: (0, 1, 2, 3, 4, 5, 6, 7)}
 """Which of the eight views of a square (quarter turns, mirrored from 4 on) are averaged for a number of views."""
+
+
+class _Opinions(nn.Module):
+    """A network, or each member of a committee: (member, n, output)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, stamps: Tensor) -> Tensor:
+        if isinstance(self.network, Committee):
+            return self.network.member_logits(stamps)
+        logits: Tensor = self.network(stamps)
+        return logits[None]
 
 
 class Predictor:
@@ -40,6 +56,21 @@ class Predictor:
         self.device = device
         self.note = ""
         self._batch = 0
+        self._run: Run | None = None
+
+    def quicken(self) -> Self:
+        """Find the quickest way to run the network on this machine, once: worth it for some hundred stamps.
+
+        Raises
+        ------
+        ModelError
+            What the environment asks for cannot run here (engine.models.runtime).
+        """
+        if self._run is None and self.device.type == "cpu":
+            channels = len(self.card.channels) * len(self.card.bands)
+            example = torch.randn(_EXAMPLE, len(self.card.pixel_scales), channels, self.card.size, self.card.size)
+            self._run = quickest(_Opinions(self.network), example)
+        return self
 
     def logits(self, pixels: FloatArray) -> NDArray[np.float64]:
         """The network's own outputs, (n,) if it has one and (n, output) else, of (n, scale, band, y, x) pixels."""
@@ -66,22 +97,22 @@ class Predictor:
         found, first = [], 0
         while first < len(stamps):
             try:
-                found.append(self._batch_logits(stamps[first : first + self._batch], VIEWS[views]))
+                count = max(self._batch // views, 1)  # all views of a few stamps are a batch too
+                found.append(self._batch_logits(stamps[first : first + count], VIEWS[views]))
             except torch.OutOfMemoryError:
                 self._retreat()
                 continue
-            first += self._batch
+            first += count
         return np.concatenate(found, 1)
 
     def _batch_logits(self, stamps: FloatArray, views: Sequence[int]) -> NDArray[np.float64]:
         with torch.inference_mode(), autocast(self.device):
             batch = torch.from_numpy(stamps).to(self.device)
-            found = []
-            for number in views:
-                seen = view(batch, number)
-                members = self.network.member_logits if isinstance(self.network, Committee) else None
-                found.append(self.network(seen)[None] if members is None else members(seen))
-            return np.asarray(torch.cat(found).double().cpu())
+            seen = torch.cat([view(batch, number) for number in views])
+            run = self._run or _Opinions(self.network)
+            found = run(seen).double().cpu()  # (member, view * n, output)
+        each = found.reshape(len(found), len(views), len(stamps), -1).transpose(0, 1)
+        return np.asarray(each.reshape(-1, len(stamps), each.shape[-1]))
 
     def _retreat(self) -> None:
         """Halve the batch; where one stamp is still too much for the accelerator, go on without it."""
@@ -93,6 +124,7 @@ class Predictor:
             self.device = torch.device("cpu")
             self.network = self.network.to(self.device)
             self._batch = 0
+            self.quicken()
         else:
             raise ModelError(f"not enough memory to score one stamp with {self.card.name}: close other programs")
         if torch.cuda.is_available():

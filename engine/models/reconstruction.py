@@ -44,7 +44,7 @@ class Reconstruction(nn.Module):
         """Expected brightness and logarithm of its variance, both shaped as the images (n, channel, y, x)."""
         features = self.squeeze(self.backbone.forward_features(images))
         code = self.encode(features.flatten(1))
-        drawn = self.draw(self.decode(code).reshape(len(images), _WIDTHS[0], self.side, self.side)).float()
+        drawn = self.draw(self.decode(code).reshape(images.shape[0], _WIDTHS[0], self.side, self.side)).float()
         mean, log_variance = drawn[..., : self.size, : self.size].chunk(2, 1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
@@ -54,7 +54,7 @@ class Reconstruction(nn.Module):
         mean, log_variance = self.reconstruct(images)
         with torch.autocast(images.device.type, enabled=False):
             each = functional.gaussian_nll_loss(mean, images.float(), log_variance.exp(), reduction="none")
-            return each.mean((1, 2, 3)).reshape(len(pixels), -1).mean(1, keepdim=True)
+            return each.mean((1, 2, 3)).reshape(pixels.shape[0], -1).mean(1, keepdim=True)
 
 
 def _doubled(before: int, after: int) -> nn.Sequential:

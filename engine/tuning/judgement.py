@@ -65,7 +65,7 @@ def judge(
 
     Painted lenses are judged among the painter's other sources and whatever a person graded as none.
     """
-    models = [load_classifier(before), load_classifier(after)]
+    models = [load_classifier(folder).quicken() for folder in (before, after)]
     held: dict[str, list[_HeldOut]] = {}
     for number, path in enumerate(files):
         for share, found in _scored(path, models):
