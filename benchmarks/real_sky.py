@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--stamps-only", action="store_true")
     options = parser.parse_args()
     data = Path(os.environ.get("DEEPLENSE_REAL_DATA") or ROOT / "shared" / "data")
-    classifier = load_classifier(options.model)
+    classifier = load_classifier(options.model).quicken()
     lenses = stamps_of(classifier, sorted(p for p in (data / "stamps").rglob("*") if p.suffix in (".fits", ".h5")), {})
     files = [
         p for p in sorted((data / "galaxies").iterdir()) if ".fits" in p.name and not p.name.startswith(NOT_GALAXIES)

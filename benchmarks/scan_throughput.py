@@ -30,7 +30,7 @@ def main() -> None:
         path = Path(folder) / "sky.fits"
         xy = write_sky(path, options.side, sources=options.sources)[: options.loop]
         mosaic = open_mosaic(path)
-        classifier = load_classifier(options.model)
+        classifier = load_classifier(options.model).quicken()
         card = classifier.card
         request = ScanRequest(mosaic=mosaic, model=options.model)
 

@@ -68,7 +68,8 @@ class Predictor:
         """
         if self._run is None and self.device.type == "cpu":
             channels = len(self.card.channels) * len(self.card.bands)
-            example = torch.randn(_EXAMPLE, len(self.card.pixel_scales), channels, self.card.size, self.card.size)
+            shape = (_EXAMPLE, len(self.card.pixel_scales), channels, self.card.size, self.card.size)
+            example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
             self._run = quickest(_Opinions(self.network), example)
         return self
 
