@@ -108,10 +108,10 @@ class Predictor:
 
     def _batch_logits(self, stamps: FloatArray, views: Sequence[int]) -> NDArray[np.float64]:
         with torch.inference_mode(), autocast(self.device):
-            batch = torch.from_numpy(stamps).to(self.device)
-            seen = torch.cat([view(batch, number) for number in views])
+            # In numpy: the threads that torch would turn them with get in the way of those of the network.
+            seen = stamps if views == VIEWS[1] else np.concatenate([_turned(stamps, number) for number in views])
             run = self._run or _Opinions(self.network)
-            found = run(seen).double().cpu()  # (member, view * n, output)
+            found = run(torch.from_numpy(seen).to(self.device)).double().cpu()  # (member, view * n, output)
         each = found.reshape(len(found), len(views), len(stamps), -1).transpose(0, 1)
         return np.asarray(each.reshape(-1, len(stamps), each.shape[-1]))
 
@@ -244,6 +244,12 @@ def view(stamps: Tensor, number: int) -> Tensor:
     """One of the eight views of a square: ``number % 4`` quarter turns, mirrored from 4 on; all scales alike."""
     turned = torch.rot90(stamps, number % 4, (-2, -1))
     return turned.flip(-1) if number >= 4 else turned
+
+
+def _turned(stamps: FloatArray, number: int) -> FloatArray:
+    """As ``view``, of an array."""
+    turned = np.rot90(stamps, number % 4, (-2, -1))
+    return turned[..., ::-1] if number >= 4 else turned
 
 
 def load_classifier(model: str | Path, *, device: str | None = None) -> Classifier:
