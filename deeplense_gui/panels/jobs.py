@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplense_gui import style
 from deeplense_gui.jobs import JobHandle, Reason
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.progress import set_progress
+from deeplense_gui.widgets.readout import Elided
 
 ENDED_KEPT = 20
 RESULT = {Reason.DONE: "Done", Reason.CANCELLED: "Cancelled", Reason.FAILED: "Failed"}
@@ -125,7 +135,8 @@ class JobStatus(QWidget):
         self._job: JobHandle | None = None
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 0, 0, 0)
-        self.words = QLabel()
+        self.words = Elided()  # else a long name makes the window wider, for good
+        self.words.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.bar = QProgressBar(textVisible=False)
         self.bar.setFixedSize(150, 8)
         self.bar.setAccessibleName("Progress")
@@ -159,5 +170,7 @@ class JobStatus(QWidget):
         if job is None:
             return
         show_progress(self.bar, job)
-        self.words.setText(f"{job.name} · {progress_text(job)}")
+        text = f"{job.name} · {progress_text(job)}"
+        self.words.setText(text)
+        self.words.setToolTip(text)
         self.cancel.setVisible(not job.quiet)

@@ -73,12 +73,12 @@ class MosaicPanel(QWidget):
         ):
             button = _button(icon, f"{text} ({key})", text)
             button.clicked.connect(verb)
-            self.bar.row.addWidget(button)
+            self.bar.buttons.addWidget(button)
         self.ruler_button = _button("ruler", "Measure distance and position angle (M)", "Measure")
         self.ruler_button.setCheckable(True)
         self.ruler_button.toggled.connect(self.canvas.set_measuring)
-        self.bar.row.addWidget(self.ruler_button)
-        self.bar.row.addWidget(self.overlays)
+        self.bar.buttons.addWidget(self.ruler_button)
+        self.bar.buttons.addWidget(self.overlays)
 
     def _listen(self) -> None:
         canvas, session, overlays = self.canvas, self.session, self.overlays

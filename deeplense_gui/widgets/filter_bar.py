@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QSlider, QToolButton, QWidget
 
 from deeplense_gui.filters import counted
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.readout import Elided
 
 TYPING_MS = 200
 
@@ -45,7 +46,8 @@ class FilterBar(QWidget):
         self.text.returnPressed.connect(self.text.clearFocus)  # letters grade again
         row.addWidget(self.text)
         row.addStretch(1)
-        self.count = QLabel()
+        self.count = Elided()  # long numbers must not widen the window
+        self.count.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.count.setProperty("role", "muted")
         row.addWidget(self.count)
         self._make_chips()
@@ -93,4 +95,6 @@ class FilterBar(QWidget):
         for grade, chip in self.chips.items():
             chip.setText(counted(grade or "Ungraded", counts.get(grade, 0)))
         total, shown = sum(counts.values()), len(self._session.ids())
-        self.count.setText(f"{shown:,} of {total:,} candidates" if shown < total else f"{shown:,} candidates")
+        text = f"{shown:,} of {total:,} candidates" if shown < total else f"{shown:,} candidates"
+        self.count.setText(text)
+        self.count.setToolTip(text)

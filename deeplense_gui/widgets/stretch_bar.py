@@ -8,7 +8,17 @@ from typing import Any
 
 from PySide6.QtCore import QSettings, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QDoubleValidator, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplense_gui.widgets.colour_choice import ColourChoice
 from deeplense_gui.widgets.colours import COLOUR_MAPS
@@ -34,11 +44,19 @@ def colour_bands(bands: Sequence[str]) -> tuple[int, ...]:
     return order[-1], order[len(order) // 2], order[0]
 
 
+class _Choice(QComboBox):
+    """Never wider than its longest item asks for: Qt remembers the least width that it had while it was empty."""
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the items."""
+        return self.sizeHint()
+
+
 class StretchBar(QFrame):
     """Emits ``changed(Stretch)`` as soon as a control moves; ``set_mosaic`` says what there is to choose from.
 
-    Stretch and limits are remembered for all mosaics; the bands and the Lupton colours for each survey, which is told
-    by its bands, pixel scale and units.
+    Stretch and limits are remembered for all mosaics; the bands, the Lupton colours and limits that were typed for each
+    survey, which is told by its bands, pixel scale and units. ``buttons`` is the row for whatever else goes there.
     """
 
     changed = Signal(object)
@@ -92,7 +110,7 @@ class StretchBar(QFrame):
         self.colours.measure_wanted.connect(self._measure)
 
     def _combo(self, name: str, items: Sequence[str], tip: str) -> QComboBox:
-        combo = QComboBox()
+        combo = _Choice()
         combo.addItems(list(items))
         combo.setAccessibleName(name)
         combo.setToolTip(tip)
@@ -109,44 +127,72 @@ class StretchBar(QFrame):
         return field
 
     def _lay_out(self) -> None:
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(8, 4, 8, 4)
-        self.row.setSpacing(6)
-        for text, widgets in (
-            ("&Band", [self.view]),
-            ("&Stretch", [self.kind, self.preset, self.colours_button]),
-            ("&Limits", [self.limits, self.low, self.high]),
-            ("&Faint", [self.softening]),
-            ("&Midtone", [self.midtone]),
-            ("", [self.colour_map]),
+        self.row, self._second, self.buttons = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        self._finer = QWidget()  # goes below where there is no room beside the others
+        finer = QHBoxLayout(self._finer)
+        finer.setContentsMargins(0, 0, 0, 0)
+        for row in (self.row, self._second, self.buttons, finer):
+            row.setSpacing(6)
+        for row, text, widgets in (
+            (self.row, "&Band", [self.view]),
+            (self.row, "&Stretch", [self.kind, self.preset, self.colours_button]),
+            (self.row, "&Limits", [self.limits]),
+            (finer, "", [self.low, self.high]),
+            (finer, "&Faint", [self.softening]),
+            (finer, "&Midtone", [self.midtone]),
+            (self.row, "", [self._finer, self.colour_map]),
         ):
             if text:
                 label = QLabel(text)
                 label.setProperty("role", "muted")
                 label.setBuddy(widgets[0])
-                self.row.addWidget(label)
+                row.addWidget(label)
                 self._labels.append(label)
             for widget in widgets:
-                self.row.addWidget(widget)
-            self.row.addSpacing(6)
+                row.addWidget(widget)
         self.row.addStretch(1)
+        self.row.addLayout(self.buttons)
+        self._second.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(4)
+        column.addLayout(self.row)
+        column.addLayout(self._second)
 
     def minimumSizeHint(self) -> QSize:
-        """Narrower than with the labels: they go where there is no room, the tool tips say the same."""
-        hint = super().minimumSizeHint()
-        labels = sum(label.sizeHint().width() + self.row.spacing() for label in self._labels if not label.isHidden())
-        return QSize(hint.width() - labels, hint.height())
+        """As wide as one row without labels and what can go below; the tool tips say what the labels do."""
+        needed = self._wanted(labels=False) - self._breadth(self._finer.isHidden(), self._finer.sizeHint().width())
+        return QSize(needed, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show the labels where there is room for them."""
-        self._fit_labels()
+        """Show labels where there is room for them, and go on in a second row where there is too little."""
+        self._fit()
 
-    def _fit_labels(self) -> None:
-        useful = [label for label in self._labels if not label.buddy().isHidden()]
-        needed = super().minimumSizeHint().width()
-        needed += sum(label.sizeHint().width() + self.row.spacing() for label in useful if label.isHidden())
+    def _breadth(self, hidden: bool, width: int) -> int:
+        return 0 if hidden else width + self.row.spacing()
+
+    def _wanted(self, *, labels: bool) -> int:
+        """How wide all is in one row, with or without the labels."""
+        margins = self.contentsMargins()
+        apart = [self.view, self.kind, self.preset, self.colours_button, self.limits, self.colour_map]
+        finer = [self.low, self.high, self.softening, self.midtone]
+        shown = sum(self._breadth(w.isHidden(), min(w.sizeHint().width(), w.maximumWidth())) for w in (*apart, *finer))
+        named = [label for label in self._labels if labels and not label.buddy().isHidden()]
+        shown += sum(self._breadth(False, label.sizeHint().width()) for label in named)
+        edges = self.layout().contentsMargins()
+        return shown + self.buttons.sizeHint().width() + edges.left() + edges.right() + margins.left() + margins.right()
+
+    def _fit(self) -> None:
+        labelled = self.width() >= self._wanted(labels=True)
         for label in self._labels:
-            label.setVisible(label in useful and self.width() >= needed)
+            label.setVisible(labelled and not label.buddy().isHidden())
+        self._finer.setVisible(not all(w.isHidden() for w in (self.low, self.high, self.softening, self.midtone)))
+        below = self.width() < self._wanted(labels=False)
+        if below != (self._second.indexOf(self._finer) >= 0):
+            if below:
+                self._second.insertWidget(0, self._finer)
+            else:
+                self.row.insertWidget(self.row.indexOf(self.colour_map), self._finer)
 
     # state --------------------------------------------------------------------------------------------------------
 
@@ -196,6 +242,7 @@ class StretchBar(QFrame):
             self.view.setCurrentText(stored["band"])
         self.preset.setCurrentText(stored.get("preset", "standard"))
         del blockers
+        self._restore_limits(stored.get("limits"))
         self._offer_kinds()
         self._show_applicable()
         self.changed.emit(self.stretch())
@@ -297,7 +344,8 @@ class StretchBar(QFrame):
         for widget, shown in sorted(applicable.items(), key=lambda item: item[1]):  # hide first: a window never shrinks
             widget.setVisible(shown)
         self.view.setEnabled(self.view.count() > 1)
-        self._fit_labels()
+        self._fit()
+        self.updateGeometry()
 
     # settings -----------------------------------------------------------------------------------------------------
 
@@ -313,7 +361,7 @@ class StretchBar(QFrame):
         for name, value in (
             ("kind", self._kinds[False]),
             ("colour_kind", self._kinds[True]),
-            ("limits", stretch.limits if stretch.limits != "custom" else "99.5"),
+            *((("limits", stretch.limits),) if stretch.limits != "custom" else ()),
             ("softening", self.softening.value()),
             ("midtone", "" if stretch.midtone is None else stretch.midtone),
             ("colour_map", stretch.colour_map),
@@ -327,8 +375,21 @@ class StretchBar(QFrame):
                 "alpha": stretch.alpha,
                 "preset": stretch.preset,
                 "noise": list(self._noise),
+                "limits": [stretch.low, stretch.high] if stretch.limits == "custom" else None,
             }
             self._settings.setValue(f"survey/{self._survey}", json.dumps(survey))
+
+    def _restore_limits(self, typed: Any) -> None:
+        """Take the limits that were typed for this survey, else the share of pixels chosen last: counts of another
+        survey mean nothing here.
+        """
+        if isinstance(typed, list) and len(typed) == 2:
+            self.limits.setCurrentIndex(self.limits.findData("custom"))
+            for field, value in zip((self.low, self.high), typed, strict=True):
+                field.setText(f"{float(value):.5g}")
+        elif self.limits.currentData() == "custom":
+            stored = str(self._settings.value("stretch/limits", Stretch().limits))
+            self.limits.setCurrentIndex(max(self.limits.findData(stored), 0))
 
     def _restore(self) -> None:
         default = Stretch()

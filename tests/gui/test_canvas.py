@@ -7,13 +7,16 @@ import time
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QWheelEvent
 
 from deeplense_gui.widgets.coordinates import sexagesimal
 from deeplense_gui.widgets.stretch import LIMITS
+from deeplense_gui.widgets.stretch_bar import StretchBar
+from engine.images.mosaic import open_mosaic
 from engine.images.scaling import KINDS
-from tests.gui.parts import NONE, press
+from tests.gui.parts import NONE, press, write_sky
 
 KEY = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
@@ -225,6 +228,50 @@ def test_own_limits_are_typed(qtbot, mosaic):
     qtbot.keyClicks(bar.high, "50")
     qtbot.keyClick(bar.high, KEY.Key_Return)
     assert (mosaic.canvas.stretch.limits, mosaic.canvas.stretch.high) == ("custom", 50.0)
+
+
+@pytest.mark.parametrize("room", [0, 2000])
+def test_every_control_of_the_stretch_finds_room(qtbot, preferences, sky, room):
+    bar = StretchBar(preferences.settings)
+    qtbot.addWidget(bar)
+    bar.set_mosaic(open_mosaic(sky))
+    bar.kind.setCurrentText("MTF")
+    bar.limits.setCurrentIndex(bar.limits.findData("custom"))
+    bar.limits.activated.emit(bar.limits.currentIndex())
+    bar.resize(max(bar.minimumSizeHint().width(), room), 90)
+    bar.show()
+    with qtbot.waitExposed(bar):
+        pass
+    qtbot.waitUntil(lambda: bar.midtone.width() >= bar.midtone.sizeHint().width(), timeout=5_000)
+    below = bar.low.mapTo(bar, QPoint(0, 0)).y() > bar.limits.geometry().bottom()
+    assert below == (not room)
+    for control in (bar.view, bar.kind, bar.limits, bar.low, bar.high, bar.midtone, bar.colour_map):
+        assert control.isVisible()
+        assert control.width() >= min(control.sizeHint().width(), control.maximumWidth())
+        assert control.mapTo(bar, QPoint(control.width(), 0)).x() <= bar.width()
+
+
+def test_typed_limits_stay_with_their_survey(qtbot, preferences, sky, tmp_path):
+    other = write_sky(tmp_path / "other_r.fits")
+    with fits.open(other, mode="update") as file:
+        file[0].header["BUNIT"] = "adu"
+    bar = StretchBar(preferences.settings)
+    qtbot.addWidget(bar)
+    bar.set_mosaic(open_mosaic(sky))
+    bar.limits.setCurrentIndex(bar.limits.findData("99"))
+    bar.limits.activated.emit(0)
+    bar.limits.setCurrentIndex(bar.limits.findData("custom"))
+    bar.low.setText("-3")
+    bar.high.setText("50")
+    bar.limits.activated.emit(0)
+    bar.set_mosaic(open_mosaic(other))
+    assert bar.stretch().limits == "99"
+    bar.set_mosaic(open_mosaic(sky))
+    assert (bar.stretch().limits, bar.stretch().low, bar.stretch().high) == ("custom", -3.0, 50.0)
+    again = StretchBar(preferences.settings)
+    qtbot.addWidget(again)
+    again.set_mosaic(open_mosaic(sky))
+    assert again.stretch() == bar.stretch()
 
 
 def test_circles_are_those_of_the_list(qtbot, vetting, mosaic):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QPushButton, QToolBu
 from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
 from deeplense_gui.session import Session
 from engine.catalogue.store import Project
+from engine.types import Step
 from tests.gui.parts import NONE, dialog, messages, open_and_scan, press, show_window, write_sky
 
 KEY = Qt.Key
@@ -123,6 +125,23 @@ def test_a_scan_is_cancelled_from_the_status_bar(qtbot, window, tmp_path):
     qtbot.waitUntil(lambda: window.session.scan_job is None, timeout=10_000)
     assert 0 < len(window.session.ids()) < 2500
     assert window.session.project.runs()[-1].state == "cancelled"
+
+
+def test_a_job_with_a_long_name_does_not_make_the_window_wider(qtbot, window):
+    go_on = threading.Event()
+
+    def job():
+        yield Step(0, 2, note="a note as long as the name of a file in a deep folder may be " * 5)
+        while not go_on.is_set():
+            yield Step(1, 2, note="a note as long as the name of a file in a deep folder may be " * 5)
+
+    window.session.jobs.submit("A job " + "with a long name " * 8, job, quiet=False)
+    qtbot.waitUntil(lambda: "deep folder" in window.job_status.words.text(), timeout=5_000)
+    assert window.job_status.cancel.isVisible()
+    assert window.minimumSizeHint().width() <= 1280
+    assert window.width() == 1280
+    assert window.job_status.words.toolTip() == window.job_status.words.text()
+    go_on.set()
 
 
 def test_closing_in_the_middle_of_a_scan_is_quick_and_loses_nothing(qtbot, window, tmp_path):
