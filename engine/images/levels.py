@@ -199,7 +199,7 @@ def _block_sum(image: FloatArray, factor: int) -> FloatArray:
 
 def _strip_sums(plane: Plane, top: int, bottom: int, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Block sums and counts of some whole rows of a band, read piece by piece along its tiles."""
-    nx = plane.shape[1]
+    nx, quick = plane.shape[1], getattr(plane, "block_sums", None)
     tile = min(getattr(plane, "tile", 1), bottom - top)
     height = math.lcm(factor, tile) if math.lcm(factor, tile) <= bottom - top else bottom - top
     height *= max(1, _BLOCK // (nx * height)) if getattr(plane, "tile", 1) == 1 else 1
@@ -209,10 +209,13 @@ def _strip_sums(plane: Plane, top: int, bottom: int, factor: int) -> tuple[NDArr
     sums, counts = np.empty((rows, columns)), np.empty((rows, columns))
     for y in range(top, bottom, height):
         for x in range(0, nx, width):
-            values = plane.read(y, min(y + height, bottom), x, min(x + width, nx))
+            edges = (y, min(y + height, bottom), x, min(x + width, nx))
+            added = None if quick is None else quick(*edges, factor)
+            pair = block_sums(plane.read(*edges), factor) if added is None else (added, factor * factor)
+            down, across = pair[0].shape
             part = np.s_[(y - top) // factor :, x // factor :]
-            for whole, one in zip((sums, counts), block_sums(values, factor), strict=True):
-                whole[part][: one.shape[0], : one.shape[1]] = one
+            for whole, one in zip((sums, counts), pair, strict=True):
+                whole[part][:down, :across] = one
     return sums, counts
 
 

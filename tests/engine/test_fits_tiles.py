@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ImageError
 from engine.images.fits_tiles import TilePlane, _random, tile_layout
+from engine.images.levels import Levels, block_sums
 from engine.images.mosaic import open_mosaic
 
 SHAPE = (70, 90)
@@ -189,3 +190,42 @@ def test_what_is_read_for_averages_is_off_by_far_less_than_the_noise(
     np.testing.assert_array_equal(np.isnan(whole), np.isnan(exact))
     np.testing.assert_allclose(whole, exact, rtol=3e-7, atol=1e-3)
     np.testing.assert_array_equal(passing.read(3, 60, 7, 80), whole[3:60, 7:80])  # parts of tiles alike
+
+
+@pytest.mark.parametrize("dither", [-1, 1, 2])
+@pytest.mark.parametrize("tile", [(1, 96), (16, 32), (16, 96)])
+def test_averages_come_from_the_scaled_integers_of_whole_tiles(
+    tmp_path: Path, tile: tuple[int, int], dither: int
+) -> None:
+    image = np.random.default_rng(2).normal(100, 10, (64, 96)).astype(np.float32)
+    image[16:32, 32:64] += 3000
+    options = {"compression_type": "RICE_1", "tile_shape": tile, "quantize_level": 8, "quantize_method": dither}
+    plane = packed(tmp_path / "a.fits", data=image, **options)
+    passing, whole = plane.passing(), plane.read(0, 64, 0, 96)
+    height = max(tile[0], 16)
+    for y in range(0, 64, height):
+        for x in range(0, 96, tile[1]):
+            found = passing.block_sums(y, y + height, x, x + tile[1], 8)
+            expected, counts = block_sums(whole[y : y + height, x : x + tile[1]], 8)
+            assert found is not None
+            np.testing.assert_allclose(found / counts, expected / counts, atol=0.01)  # a thousandth of the noise
+    assert plane.block_sums(0, height, 0, tile[1], 8) is None  # exact ones are read
+    assert passing.block_sums(8, 24, 0, tile[1], 8) is None or tile[0] == 1  # parts of tiles
+    assert passing.block_sums(0, height, 0, tile[1], 5) is None
+
+
+@pytest.mark.parametrize("pixels", [np.nan, 0.0, 3e7, 7.0])
+def test_averages_of_what_is_special_are_read_from_the_pixels(tmp_path: Path, pixels: float) -> None:
+    image = np.random.default_rng(2).normal(100, 10, (32, 32)).astype(np.float32)
+    image[3, 4] = pixels
+    if pixels == 7.0:
+        image[:16] = pixels  # no noise: stored as it is
+    options = {"compression_type": "RICE_1", "tile_shape": (16, 32), "quantize_level": 8, "quantize_method": 2}
+    passing = packed(tmp_path / "a.fits", data=image, **options).passing()
+    assert passing.block_sums(0, 16, 0, 32, 8) is None
+    assert passing.block_sums(16, 32, 0, 32, 8) is not None
+    levels = Levels((32, 32), image[::8, ::8], 8)
+    assert list(levels.fill(passing))[-1] == 32
+    with np.errstate(invalid="ignore"):
+        sums, counts = block_sums(passing.read(0, 32, 0, 32), 8)
+    np.testing.assert_allclose(levels.arrays[3], sums / counts, rtol=1e-4)
