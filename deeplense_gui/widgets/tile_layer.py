@@ -78,6 +78,7 @@ class TileLayer:
             self._draw_quarter(painter, view, ratio, place, picture)
         for place, picture in pictures.items():
             painter.drawImage(self._rectangle(view, ratio, place, picture), picture)
+        self.reader.drawn()
         return late
 
     def _level(self, view: View, ratio: float) -> int:

@@ -25,6 +25,7 @@ _PATIENCE = 2.0  # seconds
 _OVERVIEW = 768  # pixels of the longer side of the first, decimated view
 _COARSE = 3  # levels from here on are built all at once
 _TILE = 256  # small, so that a frame colours as many as it has time for
+_FIRST_PICTURE = 0.05  # seconds to wait for it to be drawn; the mosaic may be hidden
 _FLOAT_BYTES = 48 * 2**20
 _CODE_BYTES = 96 * 2**20
 _PICTURE_BYTES = 96 * 2**20
@@ -87,6 +88,7 @@ class TileReader(QObject):
         self._built: set[int] = set()
         self._builder: tuple[int, Generator[Step, None, None]] | None = None
         self._unreadable: set[Any] = set()
+        self._drawn = threading.Event()
 
     def want(self, bands: tuple[int, ...], keys: Iterable[Key]) -> None:
         """Ask for the overviews of bands and for tiles, the most wanted first; earlier wishes are dropped."""
@@ -94,6 +96,10 @@ class TileReader(QObject):
             self._bands = bands
             self._wanted = [key for key in keys if key not in self._unreadable]
             self._wake()
+
+    def drawn(self) -> None:
+        """Tell that there is a first picture on the screen: building, which takes all cores, waited for it."""
+        self._drawn.set()
 
     def ask(self, kind: str, question: Callable[[], object], *, later: bool = False) -> None:
         """Ask something that takes a moment; ``answered`` follows unless another of its kind is asked first.
@@ -202,6 +208,7 @@ class TileReader(QObject):
             self._builder[1].close()
             self._builder = None
         if self._builder is None:
+            self._drawn.wait(_FIRST_PICTURE)
             self._builder = band, self.pyramid.build([band])
         step = next(self._builder[1], None)
         if step is None or band in step.items:

@@ -9,6 +9,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -21,6 +22,7 @@ from engine.errors import ImageError
 from engine.images.damage import DAMAGE, reason
 from engine.types import FloatArray, Plane
 
+_MANY_ROWS = 256  # worth a second thread
 _STRIP_BYTES = 96 * 2**20  # of whole rows kept; the tiles of a scan and their borders, up to 19,000 pixels wide
 
 
@@ -107,14 +109,26 @@ class MappedPlane:
     def _rows(self, wanted: range, x0: int, x1: int, step: int) -> NDArray[Any]:
         """Every ``step``-th pixel of rows. Read row by row: a map fetches each page by itself from a cold disk."""
         dtype = np.dtype(self.dtype)
-        row, out = np.empty(x1 - x0, dtype), np.empty((len(wanted), len(range(x0, x1, step))), dtype)
-        try:
+        out = np.empty((len(wanted), len(range(x0, x1, step))), dtype)
+
+        def read(start: int, stop: int) -> None:
+            row = np.empty(x1 - x0, dtype)
             with self.path.open("rb", buffering=0) as file:
-                for k, y in enumerate(wanted):
-                    file.seek(self.offset + (y * self.shape[1] + x0) * dtype.itemsize)
+                for k in range(start, stop):
+                    file.seek(self.offset + (wanted[k] * self.shape[1] + x0) * dtype.itemsize)
                     if file.readinto(row.view(np.uint8).data) != row.nbytes:
                         raise EOFError("it is shorter than when it was opened")
                     out[k] = row[::step]
+
+        middle = len(wanted) // 2
+        try:
+            if len(wanted) < _MANY_ROWS:
+                read(0, len(wanted))
+            else:  # the first look at a mosaic
+                with ThreadPoolExecutor(1) as pool:
+                    other = pool.submit(read, middle, len(wanted))
+                    read(0, middle)
+                    other.result()
         except DAMAGE as error:
             raise ImageError(f"{self.path.name} cannot be read any more ({reason(error)}): open it again") from error
         return out

@@ -21,7 +21,7 @@ CODER = Coder(0.0, 1.0, np.linspace(-3, 30, 100, dtype=np.float32))
 def layer(qapp) -> TileLayer:
     pyramid = SimpleNamespace(tile_size=SIDE, levels=2)
     mosaic = SimpleNamespace(shape=(2 * SIDE - 10, 2 * SIDE - 20))
-    reader = SimpleNamespace(pyramid=pyramid, mosaic=mosaic, want=lambda bands, keys: None)
+    reader = SimpleNamespace(pyramid=pyramid, mosaic=mosaic, want=lambda bands, keys: None, drawn=lambda: None)
     made = TileLayer(reader, Stretch())
     dark = CODER.encode(np.zeros((2, 2), np.float32))
     made.take_overview(Overview(0, SIDE, CODER, dark))
