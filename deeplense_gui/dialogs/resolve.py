@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from deeplense_gui import style
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.readout import Elided
 from engine.types import Changes
 
 COLUMNS = ("Grader", "Grade", "Kind", "Einstein radius", "When", "Note")
@@ -31,7 +32,7 @@ class ResolveDialog(QDialog):
         self.setWindowTitle("Resolve a disagreement")
         self.resize(760, 300)
         self._session = session
-        self.title = QLabel()
+        self.title = Elided()
         self.title.setProperty("role", "heading")
         self.table = QTableWidget(0, len(COLUMNS), objectName="opinions")
         self.table.setHorizontalHeaderLabels(COLUMNS)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.lens_pictures import make_pictures, numbers
+from deeplense_gui.widgets.readout import Elided
 from deeplense_gui.widgets.stamp import Field, StampView
 from engine.errors import EngineError
 from engine.types import Changes, LensFit, Mosaic
@@ -57,7 +58,7 @@ class LensPanel(QWidget):
 
     def _make_controls(self) -> QHBoxLayout:
         stored = self.session.preferences
-        self.title = QLabel()
+        self.title = Elided()
         self.band = QComboBox(objectName="lens-band")
         self.band.setAccessibleName("Band that is fitted")
         self.band.setToolTip("The band that is fitted: arcs are bluer than the galaxies before them")

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from deeplense_gui import style
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.readout import Elided
 
 COLUMNS = (
     ("Catalogue", "Who says so"),
@@ -71,7 +72,7 @@ class OnlinePanel(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.message)
         self.pages.addWidget(self.table)
-        self.title = QLabel()
+        self.title = Elided()
         self.look_up = QPushButton("Look up", objectName="look-up")
         self.look_up.setToolTip("Ask SIMBAD, NED and the lens catalogues of VizieR (Ctrl+K)")
         self.look_up.clicked.connect(lambda: self.asked.emit("online.look_up"))

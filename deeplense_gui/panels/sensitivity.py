@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from deeplense_gui.session import Session
 from deeplense_gui.widgets.progress import set_progress
+from deeplense_gui.widgets.readout import Elided
 from engine.types import Changes, Probe
 
 CONCEALED = "Blind mode: no score is shown before the grade is given."
@@ -35,7 +36,7 @@ class SensitivityPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.title = QLabel()
+        self.title = Elided()
         self.words = QLabel(wordWrap=True)
         self.words.setProperty("role", "muted")
         self.ask = QPushButton("Probe", objectName="probe")

@@ -142,3 +142,19 @@ def test_a_pixel_scale_is_taken_for_all(qtbot, window, tmp_path):
     window.session.set_pixel_scale(0.3)
     qtbot.waitUntil(lambda: window.session.mosaic.pixel_scale == 0.3, timeout=10_000)
     assert len(window.session.ids()) == 2
+
+
+def test_the_long_name_of_a_file_does_not_make_the_window_wider(qtbot, window, tmp_path):
+    folder = tmp_path / "long"
+    write_stamps(folder, 2)
+    for number in range(2):
+        name = f"{'a survey and all that is known of it_' * 5}{number}.fits"
+        (folder / f"lens{number:02d}.fits").rename(folder / name)
+    window.open_files([folder])
+    qtbot.waitUntil(lambda: len(window.session.ids()) == 2, timeout=20_000)
+    for name in ("lens", "sensitivity", "online"):
+        window.docks[name].raise_()
+        qtbot.waitUntil(lambda panel=window.panels[name]: panel.title.isVisible(), timeout=5_000)
+        assert window.panels[name].title.text() == window.session.candidate().name
+        assert window.minimumSizeHint().width() <= 1280
+    assert window.width() == 1280
