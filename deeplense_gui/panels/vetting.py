@@ -176,10 +176,12 @@ class VettingPanel(QWidget):
         self.note.setEnabled(able)
         identity = None if candidate is None else candidate.id
         text = "" if candidate is None else candidate.note
-        if identity != self._noted or not self.note.hasFocus():
+        typed = self.note.hasFocus() and self.note.text() != (self.note.property("kept") or "")
+        if identity != self._noted or not typed:  # else a note that was undone would be kept again on leaving the line
             self._noted = identity
-            self.note.setText(text)
             self.note.setProperty("kept", text)
+            if self.note.text() != text:
+                self.note.setText(text)
 
 
 def span(seconds: float) -> str:

@@ -194,6 +194,17 @@ def test_letters_in_a_note_are_letters(qtbot, vetting):
     assert vetting.session.counts()["A"] == 1
 
 
+def test_a_note_that_is_undone_while_one_is_in_the_line_stays_undone(qtbot, vetting):
+    session, note = vetting.session, vetting.panels["vetting"].note
+    session.note("two arcs")
+    press(qtbot, vetting, KEY.Key_N)
+    press(qtbot, vetting, KEY.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (session.candidate().note, note.text()) == ("", "")
+    press(qtbot, vetting, KEY.Key_Return)
+    assert session.candidate().note == ""
+    assert session.history()[1] is not None
+
+
 def test_space_goes_on_but_presses_the_button_in_focus(qtbot, vetting):
     first, second = (int(identity) for identity in vetting.session.ids()[:2])
     press(qtbot, vetting, KEY.Key_Space)
