@@ -62,6 +62,7 @@ def import_grades(project: Project, path: Path | str, *, grader: str) -> Iterato
     lines = _lines(path)
     find = _Finder(project)
     scheme = project.scheme()
+    kinds = {kind.name.lower(): kind.name for kind in scheme.subclasses}
     said: list[tuple[int, str | None, str, str]] = []
     unmatched, unknown = [], []
     for number, line in enumerate(lines):
@@ -72,14 +73,15 @@ def import_grades(project: Project, path: Path | str, *, grader: str) -> Iterato
             unmatched.append(line.get("file") or f"{line.get('ra')} {line.get('dec')}")
             continue
         word = line.get("grade", "").strip()
+        plain = word.lower().replace("-", " ")
         level = scheme.level(word) if word.lower() not in _EMPTY else None
-        if level is None and word.lower() in _WORDS:
-            level = scheme.grades[min(_WORDS[word.lower()], len(scheme.grades) - 1)]
+        if level is None and plain in _WORDS:
+            level = scheme.grades[min(_WORDS[plain], len(scheme.grades) - 1)]
         if level is None and word.lower() not in _EMPTY:
             unknown.append(word)
-        subclass = line.get("subclass", "").strip()
-        comment = line.get("comment", "").strip()
-        said.append((candidate, None if level is None else level.name, _said(subclass), _said(comment)))
+        # Qt-stamp-visualizer writes the classification into the other two until they are said.
+        subclass, comment = (_said(line.get(name, "").strip(), word) for name in ("subclass", "comment"))
+        said.append((candidate, None if level is None else level.name, kinds.get(subclass.lower(), subclass), comment))
     with project.operation(f"Import {path.name}"):
         for candidate, grade, subclass, comment in said:
             if grade is not None:
@@ -97,8 +99,8 @@ def import_grades(project: Project, path: Path | str, *, grader: str) -> Iterato
     yield Step(len(lines), len(lines), (report,), f"{report.grades} grades taken up")
 
 
-def _said(text: str) -> str:
-    return "" if text.lower() in _EMPTY else text
+def _said(text: str, grade: str) -> str:
+    return "" if text.lower() in _EMPTY or text == grade else text
 
 
 def _lines(path: Path) -> list[dict[str, str]]:

@@ -119,6 +119,24 @@ def test_classifications_of_another_tool_come_in_as_one_operation(tmp_path):
         assert project.counts() == {None: 4}
 
 
+def test_what_another_tool_writes_while_nothing_is_said_is_neither_kind_nor_note(tmp_path):
+    with Project.temporary() as project:
+        stamps = [detection(50.0 * i, 10, name=f"lens_{i}") for i in range(3)]
+        project.add(project.start_run(make_mosaic(), "stamps"), stamps)
+        table = tmp_path / "classification.csv"
+        table.write_text(
+            "file_name,classification,subclassification,ra,dec,comment,legacy_survey_data\n"
+            "lens_0.fits,NL,NL,7.5,36.2,NL,None\nlens_1.fits,SL,Ring,7.5,36.2,blue,None\n"
+            "lens_2.fits,Non-Lens,Non-Lens,,,Non-Lens,None\n"
+        )
+        report = list(import_grades(project, table, grader="Cy"))[-1].items[0]
+        assert (report.grades, report.notes, report.unknown) == (3, 1, ())
+        rows = project.rows([1, 2, 3])
+        assert [(row.grade, row.subclass, row.note) for row in rows] == [
+            ("X", "", ""), ("A", "ring", "blue"), ("X", "", ""),
+        ]  # fmt: skip
+
+
 def test_classifications_by_position_and_what_is_missing(project, tmp_path):
     row = project.candidate(2)
     table = tmp_path / "grades.csv"
