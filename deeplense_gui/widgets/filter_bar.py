@@ -44,7 +44,8 @@ class FilterBar(QWidget):
         self._typing.timeout.connect(lambda: session.set_filters(text=self.text.text().strip()))
         self.text.textChanged.connect(lambda _: self._typing.start())
         self.text.returnPressed.connect(self.text.clearFocus)  # letters grade again
-        row.addWidget(self.text)
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # gives way before the count does
+        row.addWidget(self.text, 3)
         row.addStretch(1)
         self.count = Elided()  # long numbers must not widen the window
         self.count.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)

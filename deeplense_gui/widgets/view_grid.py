@@ -41,10 +41,11 @@ def _side(place: QRect) -> int:
 
 
 def _beside(width: int, height: int, count: int, small: int) -> tuple[QRect, list[QRect]]:
+    """As few columns as the height asks for, filled row by row: none has one view alone beside a long one."""
     cell = small + _GAP
-    down = max((height + _GAP) // cell, 1)
-    left = max(width - -(-count // down) * cell, 1)
-    places = [QRect(left + _GAP + k // down * cell, k % down * cell, small, small) for k in range(count)]
+    across = -(-count // max((height + _GAP) // cell, 1))
+    left = max(width - across * cell, 1)
+    places = [QRect(left + _GAP + k % across * cell, k // across * cell, small, small) for k in range(count)]
     return QRect(0, 0, left, height), places
 
 
