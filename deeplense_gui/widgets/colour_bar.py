@@ -15,7 +15,8 @@ from deeplense_gui.widgets.coordinates import number
 from deeplense_gui.widgets.overlays import compass_box, draw_text
 from deeplense_gui.widgets.stretch import Coder, Stretch
 
-_WIDTH, _MARGIN, _LABELS = 12, 14, 54
+_WIDTH, _MARGIN = 12, 14
+ROOM = 64  # points for a value such as -2.383e-11
 _TALLEST, _SHORTEST = 220, 70
 _TICKS = 5
 _PANEL = QColor(8, 10, 14, 150)
@@ -28,7 +29,7 @@ def colour_bar_box(area: QRect) -> QRectF:
     height = min(_TALLEST, compass_box(area).top() - area.top() - 2 * _MARGIN)
     if height < _SHORTEST:
         return QRectF()
-    width = _WIDTH + _LABELS + 8
+    width = _WIDTH + ROOM + 10
     return QRectF(area.right() - _MARGIN - width, area.top() + _MARGIN, width, height)
 
 
@@ -66,9 +67,15 @@ def _picture(width: int, height: int, ratio: float, stretch: Stretch, coder: Cod
         y = bar.bottom() - share * bar.height()
         painter.setPen(QPen(_INK, 1))
         painter.drawLine(QPointF(bar.left() - 4, y), QPointF(bar.left(), y))
-        draw_text(painter, QRectF(0, y - 7, _LABELS - 2, 14), number(value), Qt.AlignmentFlag.AlignRight)
+        draw_text(painter, QRectF(0, y - 7, ROOM, 14), label(value), Qt.AlignmentFlag.AlignRight)
     painter.end()
     return image
+
+
+def label(value: float) -> str:
+    """The value of a tick: ``-1.6e-12`` rather than ``-1.600e-12``."""
+    digits, power, exponent = number(value).partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}" if power else digits
 
 
 def ticks(stretch: Stretch, coder: Coder, count: int = _TICKS) -> list[tuple[float, float]]:

@@ -39,7 +39,9 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     size = abs(value)
-    return f"{value:.3e}" if size and not 1e-3 <= size < 1e5 else f"{value:.4g}"
+    if size and not 1e-3 <= size < 1e5:
+        return f"{value:.3e}"
+    return f"{value:.0f}" if size >= 1e4 else f"{value:.4g}"  # counts of a detector are read as they are
 
 
 def angle(arcsec: float) -> str:

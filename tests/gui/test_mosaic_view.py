@@ -13,15 +13,13 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 
-from deeplense_gui.widgets import colour_bar
 from deeplense_gui.widgets.canvas import MosaicCanvas
 from deeplense_gui.widgets.layers import LAYERS
 from deeplense_gui.widgets.place_menu import PlaceMenu, positions
 from deeplense_gui.widgets.readout import NOTATIONS
-from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Painter, Stretch
+from deeplense_gui.widgets.stretch import LUPTON, PRESETS, Coder, Painter, Stretch
 from deeplense_gui.widgets.stretch_bar import StretchBar
 from engine.images.mosaic import open_mosaic
-from engine.images.scaling import KINDS
 from tests.gui.parts import NONE, messages, press, write_sky
 
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
@@ -319,20 +317,6 @@ def test_the_footprint_tells_what_the_scan_has_covered(qtbot, vetting, panel):
     edges = panel.canvas.footprint._outline.boundingRect()
     assert (edges.left(), edges.top()) == pytest.approx((-0.5, -0.5))
     assert (edges.right(), edges.bottom()) == pytest.approx((399.5, 399.5))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("limits", [name for name in LIMITS if name != "custom"])
-def test_the_colour_bar_tells_the_values_that_are_shown(kind, limits):
-    coder = Coder.of(np.random.default_rng(1).normal(100, 3, 50_000).astype(np.float32))
-    stretch = Stretch(kind=kind, limits=limits)
-    low, high = coder.limits(stretch)
-    ticks = colour_bar.ticks(stretch, coder)
-    values, heights = np.array(ticks).T
-    assert (np.diff(values) > 0).all()
-    assert all(len(colour_bar.number(value)) < 8 for value in values)  # the room there is
-    assert heights == pytest.approx(np.linspace(0, 1, len(ticks)), abs=0.08)
-    assert heights == pytest.approx(coder.brightness(values.clip(low, high), stretch), abs=1e-6)
 
 
 # bands
