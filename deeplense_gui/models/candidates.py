@@ -22,7 +22,7 @@ Index = QModelIndex | QPersistentModelIndex
 class Column:
     """A column: what it shows, and the ``order`` that ``Project.ids`` sorts by, "" where it cannot.
 
-    What is ``telling`` could sway a grade: blind mode hides it.
+    What is ``telling`` could sway a grade: blind mode hides it. So does what was measured: calibration stamps lack it.
     """
 
     title: str
@@ -81,8 +81,11 @@ COLUMNS = (
     Column("Dec", "Declination, ICRS, degrees", "dec", lambda c, m: _degrees(c.dec), 88, telling=True),
     Column("x", "Column of the mosaic, pixels from 0", "x", lambda c, m: f"{c.x:.1f}", 68, telling=True),
     Column("y", "Row of the mosaic, pixels from 0", "y", lambda c, m: f"{c.y:.1f}", 68, telling=True),
-    Column("Radius", "Half-light radius", "radius", _radius, 68),
-    Column("S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: _digits(c.signal_to_noise), 66),
+    Column("Radius", "Half-light radius", "radius", _radius, 68, telling=True),
+    Column(
+        "S/N", "Signal to noise of the detection", "signal_to_noise", lambda c, m: _digits(c.signal_to_noise), 66,
+        telling=True,
+    ),
     Column("Kind", "What kind of lens it is, or what else", "subclass", lambda c, m: c.subclass, 84, False),
     Column("θ", "Einstein radius measured with the ring, arcsec", "einstein_radius", _einstein, 54),
     Column("Marks", "Flagged ⚑, to come back to ↺", "flag", lambda c, m: signs(c), 68, False),

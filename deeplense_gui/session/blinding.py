@@ -12,9 +12,15 @@ from deeplense_gui.session.core import Core
 from engine.types import Candidate
 
 TELLING = frozenset(
-    ("score", "raw_score", "spread", "name", "ra", "dec", "model", "grade", "grader", "graded_at", "note")
-)
-"""Columns by which the order or the filter of the list would tell what blind mode hides."""
+    ("score", "raw_score", "spread", "name", "ra", "dec", "model", "grade", "grader", "graded_at", "note",
+     "flux", "radius", "signal_to_noise")
+)  # fmt: skip
+"""Columns by which the order or the filter of the list would tell what blind mode hides.
+
+What a detection measured is among them: calibration stamps have none of it, and would stand together.
+"""
+
+_PLACES = frozenset(("x", "y"))  # in this order a calibration stamp would stand beside the galaxy it was made of
 
 HIDDEN = ("score", "name", "grades", "saliency", "matches")
 
@@ -54,7 +60,7 @@ class BlindVerbs(Core):
         """Filters without an order or limit that tells of the score."""
         return replace(
             filters,
-            order="random" if filters.order in TELLING else filters.order,
+            order="random" if filters.order in TELLING | _PLACES else filters.order,
             seed=self.own_seed(),
             group="" if filters.group == "score" else filters.group,
             min_score=None,

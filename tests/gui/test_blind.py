@@ -37,7 +37,8 @@ def test_what_could_sway_the_grade_is_hidden_until_it_is_given(qtbot, blind):
     assert blind.blind_badge.isVisible()
     candidate = session.candidate()
     shown = table_text(blind, candidate.id)
-    assert [shown[title] for title in ("Score", "±", "Name", "RA", "Dec", "x", "y", "Model")] == [None] * 8
+    hidden = ("Score", "±", "Name", "RA", "Dec", "x", "y", "Radius", "S/N", "Model")
+    assert [shown[title] for title in hidden] == [None] * 10
     assert candidate.name not in inspector.facts.name.text()
     assert inspector.facts.score.text() == ""
     assert not blind.actions_by_id["explain.gradcam"].isEnabled()
@@ -81,16 +82,17 @@ def test_seeing_it_is_journaled_and_a_later_change_is_an_event_of_its_own(qtbot,
     assert session.project.journal(first)[-1].display["blind"] is True
 
 
-def test_the_list_is_shuffled_the_same_every_time_and_cannot_be_sorted_by_score(qtbot, blind):
+def test_the_list_is_shuffled_the_same_every_time_and_cannot_be_sorted_by_what_is_hidden(qtbot, blind):
     session = blind.session
     shuffled = session.ids().tolist()
     by_score = session.project.ids().tolist()
     assert sorted(shuffled) == sorted(by_score)
     assert shuffled != by_score
-    session.set_filters(order="score")
-    assert session.ids().tolist() == shuffled
-    session.set_filters(order="x", descending=False)
-    assert session.filters.order == "x"
+    for order in ("score", "flux", "signal_to_noise", "radius", "x", "ra"):
+        session.set_filters(order=order)
+        assert session.ids().tolist() == shuffled
+    session.set_filters(order="flag", descending=False)
+    assert session.filters.order == "flag"
     session.preferences.grader = "Ada"
     session.set_filters(order="random")
     assert session.ids().tolist() != shuffled
