@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # astropy takes half a second to import: the window and the command line start without it
+    from astropy.coordinates import SkyCoord
     from astropy.wcs import WCS
 
 FloatArray = NDArray[np.float32]
 Positions = NDArray[np.float64]
+
+_NEWTON = 8  # steps; each doubles the digits that are right
 
 
 class Plane(Protocol):
@@ -108,11 +111,45 @@ class Mosaic:
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore")  # that the search did not converge for all; these are told below
             xy = np.column_stack(self.wcs.world_to_pixel(sky)).astype(np.float64)
+            lost = np.flatnonzero(np.isnan(xy).any(axis=1) & np.isfinite(radec).all(axis=1))
+            if len(lost):
+                xy[lost] = self._searched(sky[lost])
             if self.wcs.has_distortion:
                 back = self.wcs.pixel_to_world(xy[:, 0], xy[:, 1])
                 pixel = float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))))
                 xy[~(back.separation(sky).deg < 0.01 * pixel)] = np.nan
         return xy
+
+    def _searched(self, sky: SkyCoord) -> Positions:
+        """Pixels of positions that the WCS did not find, by Newton's steps from the middle of the mosaic.
+
+        wcslib undoes polynomials (TPV, TNX) by steps that never come to rest for one position in some thousands. Far
+        from the mosaic nothing is lost: there the sky has no pixel.
+        """
+        from astropy import units
+
+        assert self.wcs is not None
+        place = self.wcs.pixel_to_world
+        ny, nx = self.shape
+        x, y = (nx - 1) / 2, (ny - 1) / 2
+        middle = place(x, y)
+        reach = 2 * np.nanmax(place([0, 0, nx - 1, nx - 1], [0, ny - 1, 0, ny - 1]).separation(middle).deg)
+        found = np.full((len(sky), 2), np.nan)
+        near = np.flatnonzero(sky.separation(middle.icrs).deg < reach)
+        if not len(near):
+            return found
+        wanted, xy = sky[near].transform_to(middle), np.tile((x, y), (len(near), 1))
+        for _ in range(_NEWTON):
+            here = place(*xy.T)
+            sides = (wanted, place(xy[:, 0] + 1, xy[:, 1]), place(xy[:, 0], xy[:, 1] + 1))
+            offset, right, up = (np.array([part.deg for part in here.spherical_offsets_to(side)]) for side in sides)
+            area = right[0] * up[1] - right[1] * up[0]
+            xy[:, 0] += (offset[0] * up[1] - offset[1] * up[0]) / area
+            xy[:, 1] += (right[0] * offset[1] - right[1] * offset[0]) / area
+        pixel = float(np.sqrt(abs(np.linalg.det(self.wcs.pixel_scale_matrix))))
+        good = place(*xy.T).separation(wanted) < 0.01 * pixel * units.deg
+        found[near[good]] = xy[good]
+        return found
 
 
 def _those_within(places: range, size: int) -> tuple[int, int]:

@@ -195,8 +195,25 @@ def test_where_a_distortion_cannot_be_undone_there_is_no_position(tmp_path: Path
     assert np.isnan(found[1:]).all()
 
 
+@pytest.mark.parametrize("centre", CENTRES)
+def test_a_position_where_the_search_of_the_wcs_comes_to_no_rest_is_found(
+    tmp_path: Path, centre: tuple[float, float]
+) -> None:
+    """Along the line where the radial term of an old SCAMP solution bends, wcslib gives up."""
+    head = header(centre, "TPV")
+    head.update(CRPIX1=4370.4, CRPIX2=4282.9, CD1_1=-1.83e-6, CD1_2=7.35e-5, CD2_1=7.24e-5, CD2_2=1.9e-7)
+    head.update(PV1_0=4.88e-4, PV1_1=1.0165, PV1_2=-0.02498, PV1_3=-0.15767, PV1_4=5.117e-3, PV1_5=-0.04447)
+    head.update(PV1_6=-0.13409, PV1_7=-0.09843, PV1_8=-0.02019, PV1_9=-0.20491)
+    head.update(PV2_0=8.817e-3, PV2_1=1.05319, PV2_2=6.797e-3, PV2_4=0.07294, PV2_5=-0.0433, PV2_6=-8.18e-3)
+    head.update(PV2_7=-0.01386, PV2_8=-0.08504, PV2_9=-0.14064, PV2_23=-0.01028)
+    mosaic = opened(tmp_path, head)
+    xy = np.random.default_rng(5).uniform(0, SIDE, (40_000, 2))
+    np.testing.assert_allclose(mosaic.pixel(mosaic.world(xy)), xy, rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize(
-    "name", ["tnx.fits", "zpx.fits", "tpv.fits", "tanpv.fits", "sipsample.fits", "pole.fits", "razero.fits"]
+    "name",
+    ["tnx.fits", "zpx.fits", "tpv.fits", "tpv_odd.fits", "tanpv.fits", "sipsample.fits", "pole.fits", "razero.fits"],
 )
 def test_real_headers_come_back_to_a_thousandth(real_data: Path, name: str) -> None:
     mosaic = open_mosaic(real_data / "robustness" / "wcs" / name)
