@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.types import Mosaic, Positions
@@ -19,6 +20,7 @@ ShapeKind = Literal["closed", "open", "point", "text"]
 _TURN = np.linspace(0, 2 * np.pi, 65)
 _COLOURS = {"green": "#00ff00", "blue": "#4f7cff"}  # DS9's green is pure, and its blue unreadable on a dark sky
 _DEFAULT = "#00ff00"
+_SYSTEMS = re.compile("physical|amplifier|detector|linear|wcs", re.IGNORECASE)  # of coordinates, which are not read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +47,12 @@ def read_regions(path: Path | str, mosaic: Mosaic) -> RegionFile:
     """Read a DS9 region file (or one of the FITS standard) for a mosaic.
 
     Circles, ellipses, boxes, polygons, annuli, lines, points and texts are taken, in sky or image coordinates, in
-    their colours. Curves in sky coordinates are put through the WCS by the scale and angle at their centre.
+    their colours. Those elsewhere on the sky are left out, with a note. Curves in sky coordinates are put through the
+    WCS by the scale and angle at their centre.
 
     Raises
     ------
-    DataError : the file cannot be read, holds no region, or needs a WCS that the mosaic does not have
+    DataError : the file cannot be read, holds no region of this part of the sky, or needs a WCS that the mosaic lacks
     """
     from regions import Regions, SkyRegion
 
@@ -60,21 +63,74 @@ def read_regions(path: Path | str, mosaic: Mosaic) -> RegionFile:
             found = Regions.read(path, format="fits" if path.suffix.lower() in (".fits", ".fit") else "ds9")
         except (OSError, ValueError, KeyError, TypeError, IndexError, UnicodeDecodeError) as error:
             raise DataError(f"{path.name} cannot be read as DS9 regions ({error}): save it from DS9 again") from error
-    on_sky = any(isinstance(region, SkyRegion) for region in found)
+    on_sky = [region for region in found if isinstance(region, SkyRegion)]
     if on_sky and mosaic.wcs is None:
         raise DataError(f"{path.name} is in sky coordinates and {mosaic.name} has no WCS: save it in image coordinates")
+    elsewhere = {id(region) for region, here in zip(on_sky, _on_mosaic(on_sky, mosaic), strict=True) if not here}
     shapes: list[Shape] = []
-    unknown: Counter[str] = Counter()
+    left_out, unread = _left_out([str(remark.message) for remark in remarks])
     for region in found:
-        made = list(_shapes(region.to_pixel(mosaic.wcs) if isinstance(region, SkyRegion) else region))
-        shapes += made
-        if not made:
-            unknown[type(region).__name__] += 1
+        if id(region) not in elsewhere:
+            made = list(_shapes(region.to_pixel(mosaic.wcs) if isinstance(region, SkyRegion) else region))
+            shapes += made
+            left_out += not made
+    notes = []
+    if elsewhere:
+        notes.append(f"{len(elsewhere):,} of {len(found):,} regions of {path.name} lie elsewhere on the sky")
+    if unread:
+        notes.append(
+            f"Coordinates of {path.name} that are not read: {unread}; save it in fk5, icrs or image coordinates"
+        )
+    if left_out:
+        notes.append(f"{left_out} regions of {path.name} are of kinds that are not shown")
+    if not shapes and (elsewhere or unread):
+        raise DataError("; ".join(notes))
     if not shapes:
         raise DataError(f"{path.name} holds no region that can be shown: save circles, boxes, polygons or the like")
-    left_out = sum(unknown.values()) + sum("not supported" in str(remark.message) for remark in remarks)
-    notes = (f"{left_out} regions of {path.name} are of kinds that are not shown",) if left_out else ()
-    return RegionFile(path, tuple(shapes), notes)
+    return RegionFile(path, tuple(shapes), tuple(notes))
+
+
+def _left_out(remarks: Sequence[str]) -> tuple[int, str]:
+    """How many regions are of kinds that are not read, and the systems of coordinates that are not."""
+    words = [remark.split('"')[1] for remark in remarks if "not supported" in remark and '"' in remark]
+    unread = [word for word in words if _SYSTEMS.match(word)]
+    return len(words) - len(unread), ", ".join(dict.fromkeys(unread))
+
+
+def _on_mosaic(regions: Sequence[Any], mosaic: Mosaic) -> NDArray[np.bool_]:
+    """Whether regions in sky coordinates come as near to a mosaic as it is wide.
+
+    Those farther off may have no pixel at all, and a catalogue of the whole sky would take long, one by one.
+    """
+    from astropy.coordinates import SkyCoord
+
+    points: dict[str, list[tuple[int, Any]]] = {}
+    for number, region in enumerate(regions):
+        for part in ("center", "vertices", "start", "end"):
+            if (point := getattr(region, part, None)) is not None:
+                points.setdefault(point.frame.name, []).append((number, point))
+    first, last = np.full((len(regions), 2), np.inf), np.full((len(regions), 2), -np.inf)
+    for pairs in points.values():
+        numbers = np.concatenate([np.full(np.size(point), number) for number, point in pairs])
+        sky = [np.concatenate([np.atleast_1d(getattr(point.spherical, axis).deg) for _, point in pairs])
+               for axis in ("lon", "lat")]  # fmt: skip
+        radec = SkyCoord(*sky, unit="deg", frame=pairs[0][1].frame.replicate_without_data()).icrs
+        xy = mosaic.pixel(np.column_stack([radec.ra.deg, radec.dec.deg]))
+        np.minimum.at(first, numbers, xy)  # NaN stays
+        np.maximum.at(last, numbers, xy)
+    reach = np.array([_reach(region) for region in regions]).reshape(-1, 1) / (mosaic.pixel_scale or 1.0) + max(
+        mosaic.shape
+    )
+    size = np.array(mosaic.shape[::-1])
+    return np.asarray(np.all((last + reach > 0) & (first - reach < size), axis=1))
+
+
+def _reach(region: Any) -> float:
+    """How far a region in sky coordinates reaches from its centre at most, arcsec."""
+    sizes = ("radius", "width", "height", "outer_radius", "outer_width", "outer_height")
+    return max(
+        (float(getattr(region, size).to_value("arcsec")) for size in sizes if hasattr(region, size)), default=0.0
+    )
 
 
 def _shapes(region: Any) -> Iterator[Shape]:

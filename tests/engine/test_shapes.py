@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from engine.images.mosaic import open_mosaic
 from engine.images.pyramid import Pyramid
 from engine.images.shapes import read_regions
 from engine.types import FloatArray, Mosaic
+from tests.conftest import sky_header
 
 REGIONS = """# Region file format: DS9 version 4.1
 global color=green width=1
@@ -86,6 +88,39 @@ def test_what_is_no_region_file_says_so(tmp_path, mosaic, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"odd\.reg"):
         read_regions(path, mosaic)
+
+
+@pytest.mark.parametrize("kind", ["TAN", "TAN-SIP"])
+def test_regions_of_the_whole_sky_leave_those_of_this_mosaic(tmp_path, kind):
+    """Far from a mosaic the sky has no pixel, which must not spoil what is near."""
+    header = sky_header((300, 400))
+    if kind == "TAN-SIP":
+        header.update(CTYPE1="RA---TAN-SIP", CTYPE2="DEC--TAN-SIP", A_ORDER=2, B_ORDER=2, A_2_0=2e-6, B_0_2=-1e-6)
+    fits.PrimaryHDU(np.ones((300, 400), np.float32), header).writeto(tmp_path / "sky.fits")
+    mosaic, path = open_mosaic(tmp_path / "sky.fits"), tmp_path / "all.reg"
+    random = np.random.default_rng(2)
+    places = np.column_stack([random.uniform(0, 360, 400), random.uniform(-90, 90, 400)])
+    path.write_text(
+        "icrs\n"
+        + "".join(f'circle({ra:.6f},{dec:.6f},3")\nbox({ra:.6f},{dec:.6f},3",4",20)\n' for ra, dec in places)
+        + 'circle(215.53,52.78,10")\ngalactic\ncircle(95.7,59.3,2d)\nfk5\n'
+        + "polygon(215.3,52.785,215.7,52.785,215.7,53.5,215.3,53.5)\n"  # one of its edges crosses the mosaic
+    )
+    found = read_regions(path, mosaic)
+    assert len(found.shapes) == 3
+    assert found.notes == ("800 of 803 regions of all.reg lie elsewhere on the sky",)
+    path.write_text('icrs\ncircle(35.53,-52.78,10")\n')
+    with pytest.raises(DataError, match="1 of 1 regions"):
+        read_regions(path, mosaic)
+
+
+def test_coordinates_that_are_not_read_are_named(tmp_path, mosaic):
+    path = tmp_path / "old.reg"
+    path.write_text("physical\ncircle(100,100,10)\ncircle(50,50,10)\n")
+    with pytest.raises(DataError, match="not read: physical; save it in fk5"):
+        read_regions(path, mosaic)
+    path.write_text("physical\ncircle(100,100,10)\nimage\ncircle(50,50,10)\n")
+    assert "physical" in read_regions(path, mosaic).notes[0]
 
 
 class Memory:
