@@ -279,7 +279,7 @@ class Asking(QMainWindow):
 
     def show_about(self) -> None:
         """Show version, licence and model."""
-        self._open(AboutDialog(self.session.card(), self))
+        self._open(AboutDialog(self.session.card(), self.session.means, self))
 
     def _open(self, dialog: QDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -11,16 +11,18 @@ from engine.types import ModelCard
 TEXT = """<h2>DeepLense</h2>
 <p>Version {version} · BSD 3-Clause licence</p>
 <p>Finds strong gravitational lenses in survey mosaics, and helps a person to judge them.</p>
-<p><b>Model:</b> {model}</p>"""
+<p><b>Model:</b> {model}</p>
+<p><b>Networks:</b> {means}</p>"""
 
 
 class AboutDialog(QDialog):
-    """Version, licence, and the card of the model in use."""
+    """Version, licence, the card of the model in use, and ``means``: what runs it here."""
 
-    def __init__(self, card: ModelCard | None, parent: QWidget | None = None) -> None:
+    def __init__(self, card: ModelCard | None, means: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("About DeepLense")
-        text = QLabel(TEXT.format(version=engine.__version__, model=describe(card)), wordWrap=True)
+        run = means or "not loaded yet"
+        text = QLabel(TEXT.format(version=engine.__version__, model=describe(card), means=run), wordWrap=True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         text.setTextFormat(Qt.TextFormat.RichText)
         text.setMinimumWidth(420)

@@ -85,6 +85,7 @@ class Core(QObject):
         self.selection: int | None = None
         self.marked: frozenset[int] = frozenset()  # what a grade is for: the selection, and what is marked with it
         self.model = str(self.preferences.get("model") or "finder")
+        self.means = ""  # what runs the model, in words, once it is loaded
         self.overlays = True
         self.display: dict[str, Any] = {}
         self.scan_job: JobHandle | None = None

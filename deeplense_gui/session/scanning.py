@@ -104,7 +104,11 @@ class ScanVerbs(Core):
 
     def warm_up(self) -> None:
         """Import torch and load the finder in the worker, while the user looks around."""
-        self.jobs.submit("Loading the lens finder", lambda: self._models.warm_up(self.model), quiet=True)
+        handle = self.jobs.submit("Loading the lens finder", lambda: self._models.warm_up(self.model), quiet=True)
+        self._results[handle.id] = self._take_means
+
+    def _take_means(self, means: str) -> None:
+        self.means = means
 
     def _scan_if_new(self, mosaic: Mosaic) -> None:
         """Scan, unless this very model has scanned this mosaic to its end before."""

@@ -117,7 +117,7 @@ class Models:
     def warm_up(self, name: str) -> Iterator[Step]:
         """Import what a scan needs and load a model, in steps, so that opening a file can cut in.
 
-        A missing or damaged model is for the scan to report.
+        The item is what runs the model, in words; a missing or damaged one is for the scan to report.
         """
         gc.disable()  # what is imported stays: to look through its million objects for garbage would stop the window
         try:
@@ -126,12 +126,14 @@ class Models:
                 import_module(room)
             yield Step(len(SLOW_IMPORTS), len(SLOW_IMPORTS) + 1)
             self.search().start()
+            means = ""
             with suppress(ModelError):
-                self.classifier(name)
+                means = self.classifier(name).means
             if not gc.get_freeze_count():
                 gc.freeze()
         finally:
             gc.enable()
+        yield Step(len(SLOW_IMPORTS) + 1, len(SLOW_IMPORTS) + 1, (means,))
 
     def scan(self, request: ScanRequest) -> Iterator[Step]:
         """Scan a mosaic; the items are Detections."""

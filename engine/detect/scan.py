@@ -69,6 +69,7 @@ def scan(
         check_scores(card)  # before the seconds that torch takes
         bands_for(card, request.mosaic)
         classifier = load_classifier(request.model).quicken()
+        yield Step(0, total, note=f"Scoring by {classifier.means}")
     bands = bands_for(classifier.card, request.mosaic)
     dense = heatmap_search(request)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))

@@ -13,14 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.device import autocast, batch_size, pick_device
+from engine.device import autocast, batch_size, pick_device, precision
 from engine.errors import ModelError
 from engine.models.build import Committee, build_network, outputs_for
 from engine.models.card import calibrated, class_probabilities, denormalised, load_card, sigmoid, weights_path
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
 from engine.models.preprocess import prepare
-from engine.models.runtime import Run, quickest
+from engine.models.runtime import Way, quickest
 from engine.types import Cutouts, Estimates, FloatArray, ModelCard, Scores
 
 ANY = ("any",)
@@ -56,7 +56,7 @@ class Predictor:
         self.device = device
         self.note = ""
         self._batch = 0
-        self._run: Run | None = None
+        self._way: Way | None = None
 
     def quicken(self) -> Self:
         """Find the quickest way to run the network on this machine, once: worth it for some hundred stamps.
@@ -66,12 +66,20 @@ class Predictor:
         ModelError
             What the environment asks for cannot run here (engine.models.runtime).
         """
-        if self._run is None and self.device.type == "cpu":
+        if self._way is None and self.device.type == "cpu":
             channels = len(self.card.channels) * len(self.card.bands)
             shape = (_EXAMPLE, len(self.card.pixel_scales), channels, self.card.size, self.card.size)
             example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-            self._run = quickest(_Opinions(self.network), example)
+            self._way = quickest(_Opinions(self.network), example)
         return self
+
+    @property
+    def means(self) -> str:
+        """What runs the network, where and how precisely, in words."""
+        where = {"cpu": "the processor", "mps": "the graphics of this Mac"}.get(self.device.type, "")
+        where = where or torch.cuda.get_device_name(self.device)
+        by = "PyTorch" if self._way is None else self._way.by
+        return f"{by} on {where}, {str(precision(self.device)).removeprefix('torch.')}"
 
     def logits(self, pixels: FloatArray) -> NDArray[np.float64]:
         """The network's own outputs, (n,) if it has one and (n, output) else, of (n, scale, band, y, x) pixels."""
@@ -110,7 +118,7 @@ class Predictor:
         with torch.inference_mode(), autocast(self.device):
             # In numpy: the threads that torch would turn them with get in the way of those of the network.
             seen = stamps if views == VIEWS[1] else np.concatenate([_turned(stamps, number) for number in views])
-            run = self._run or _Opinions(self.network)
+            run = _Opinions(self.network) if self._way is None else self._way.run
             found = run(torch.from_numpy(seen).to(self.device)).double().cpu()  # (member, view * n, output)
         each = found.reshape(len(found), len(views), len(stamps), -1).transpose(0, 1)
         return np.asarray(each.reshape(-1, len(stamps), each.shape[-1]))

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,14 @@ _SAME = {torch.float32: 1e-3, torch.bfloat16: 1e-2}  # of the largest output
 _AS_EXACT = 4.0  # times the error of torch in the same precision
 
 
-def quickest(network: nn.Module, example: Tensor) -> Run:
+class Way(NamedTuple):
+    """How to run a network, and what does it."""
+
+    run: Run
+    by: str
+
+
+def quickest(network: nn.Module, example: Tensor) -> Way:
     """What gives the outputs of a network for batches like ``example``, on the CPU and without gradients.
 
     Choosing takes a second or two; ``DEEPLENSE_RUNTIME`` (torch, openvino) chooses instead. OpenVINO is taken only
@@ -36,7 +43,7 @@ def quickest(network: nn.Module, example: Tensor) -> Run:
     run = None if wanted == "torch" else _by_openvino(network.eval(), example)
     if run is None and wanted == "openvino":
         raise ModelError('OpenVINO cannot run this network here: pip install "deeplense-gui[cpu]", or use torch.')
-    return run or folded(network, example)
+    return Way(folded(network, example), "PyTorch") if run is None else Way(run, "OpenVINO")
 
 
 def _by_openvino(network: nn.Module, example: Tensor) -> Run | None:

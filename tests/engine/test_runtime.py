@@ -34,6 +34,8 @@ def test_openvino_gives_the_scores_of_torch(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DEEPLENSE_RUNTIME", "openvino")
     quick = load_classifier("finder", device="cpu").quicken()
     np.testing.assert_allclose(quick.logits(seen.pixels), expected.logits(seen.pixels), atol=1e-2)
+    assert quick.means == "OpenVINO on the processor, float32"
+    assert expected.means == "PyTorch on the processor, float32"
     for views in (1, 8):
         one, other = quick.score(seen, views=views), expected.score(seen, views=views)
         np.testing.assert_allclose(one.score, other.score, atol=1e-3)
@@ -50,7 +52,7 @@ def test_the_quickest_way_gives_the_same(architecture: str) -> None:
     torch.manual_seed(1)
     network = build_network(architecture, in_channels=2, scales=2, outputs=1, size=64).eval()
     example = torch.randn(4, 2, 2, 64, 64)
-    run = quickest(network, example)
+    run, _ = quickest(network, example)
     with torch.inference_mode():
         for batch in (example, torch.randn(7, 2, 2, 64, 64)):
             expected = network(batch)
@@ -65,14 +67,15 @@ class OneBatch(nn.Module):
 
 
 def test_what_holds_for_one_batch_is_not_used() -> None:
-    run = quickest(OneBatch(), torch.randn(4, 1, 3, 3))
+    run, by = quickest(OneBatch(), torch.randn(4, 1, 3, 3))
+    assert by == "PyTorch"
     assert run(torch.randn(7, 1, 3, 3)).shape == (7, 1)
 
 
 def test_without_openvino_torch_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     network, example = nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), torch.randn(4, 1, 3, 3)
-    torch.testing.assert_close(quickest(network, example)(example), network(example))
+    torch.testing.assert_close(quickest(network, example).run(example), network(example))
     monkeypatch.setenv("DEEPLENSE_RUNTIME", "openvino")
     with pytest.raises(ModelError, match=r"deeplense-gui\[cpu\]"):
         quickest(network, example)

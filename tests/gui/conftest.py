@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from PySide6.QtCore import QSettings
 from deeplense_gui.preferences import Preferences
 from deeplense_gui.session import Session
 from engine.exchange import ds9, services
-from tests.gui.parts import install, open_and_scan, show_window, write_sky
+from engine.types import Cutouts, Scores
+from tests.gui.parts import StandIn, install, open_and_scan, show_window, write_sky
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,17 @@ def preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preferences:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans that last long enough to be stopped, on the fastest machine too."""
+
+    def score_bands(self: StandIn, cutouts: Cutouts, *, views: int = 1) -> Scores:
+        time.sleep(0.002 * len(cutouts.pixels))
+        return self.score(cutouts, views=views)
+
+    monkeypatch.setattr(StandIn, "score_bands", score_bands)
 
 
 @pytest.fixture

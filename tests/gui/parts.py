@@ -37,6 +37,7 @@ class StandIn:
 
     card = CARD
     note = ""
+    means = "a sum of pixels"
 
     def score(self, cutouts: Cutouts, *, views: int = 1) -> Scores:
         total = np.nansum(cutouts.pixels[:, 0, 0, 12:20, 12:20], axis=(1, 2)).astype(np.float64)

@@ -105,10 +105,11 @@ def test_the_sheet_shows_every_key(qtbot, window):
 
 @pytest.mark.parametrize("card", [CARD, None])
 def test_about_tells_the_model(qtbot, card):
-    about = AboutDialog(card)
+    about = AboutDialog(card, "PyTorch on the processor" if card else "")
     qtbot.addWidget(about)
     texts = " ".join(label.text() for label in about.findChildren(QLabel))
     assert (CARD.key in texts) == (card is not None)
+    assert ("PyTorch on the processor" if card else "not loaded yet") in texts
     assert "Version" in texts
 
 

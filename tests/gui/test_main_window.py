@@ -113,7 +113,7 @@ def test_f5_scans_and_the_candidates_show_everywhere(qtbot, window, sky):
     assert any("Done" in row.words.text() for row in panels["jobs"].rows.values())
 
 
-def test_a_scan_is_cancelled_from_the_status_bar(qtbot, window, tmp_path):
+def test_a_scan_is_cancelled_from_the_status_bar(qtbot, window, tmp_path, unhurried):
     path = write_sky(tmp_path / "large.fits", count=2500, size=4200)
     with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
         window.open_files([path])
@@ -144,7 +144,7 @@ def test_a_job_with_a_long_name_does_not_make_the_window_wider(qtbot, window):
     go_on.set()
 
 
-def test_closing_in_the_middle_of_a_scan_is_quick_and_loses_nothing(qtbot, window, tmp_path):
+def test_closing_in_the_middle_of_a_scan_is_quick_and_loses_nothing(qtbot, window, tmp_path, unhurried):
     path = write_sky(tmp_path / "large.fits", count=900, size=2200)
     with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
         window.open_files([path])

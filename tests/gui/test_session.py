@@ -230,7 +230,7 @@ def test_saving_under_another_name_goes_on_there(scanned, tmp_path):
         assert "B" not in project.counts()
 
 
-def test_stopping_a_scan_keeps_what_it_found(qtbot, session, tmp_path):
+def test_stopping_a_scan_keeps_what_it_found(qtbot, session, tmp_path, unhurried):
     path = write_sky(tmp_path / "large.fits", count=900, size=2200)
     with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
         session.open_mosaic([path])
@@ -256,7 +256,7 @@ def test_a_rescan_keeps_candidates_and_grades(qtbot, scanned):
     assert scanned.counts()["A"] == 1
 
 
-def test_closing_in_the_middle_of_a_scan_loses_nothing(qtbot, session, tmp_path):
+def test_closing_in_the_middle_of_a_scan_loses_nothing(qtbot, session, tmp_path, unhurried):
     path = write_sky(tmp_path / "large.fits", count=900, size=2200)
     with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
         session.open_mosaic([path])
@@ -452,7 +452,7 @@ def test_rows_are_read_once_until_they_change(scanned):
     assert project.read == ids + ids[:2] + ids[:1] + ids
 
 
-def test_what_a_closed_project_could_not_take_is_not_complained_of(qtbot, session, tmp_path, monkeypatch):
+def test_what_a_closed_project_could_not_take_is_not_complained_of(qtbot, session, tmp_path, unhurried, monkeypatch):
     path = write_sky(tmp_path / "large.fits", count=900, size=2200)
     with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
         session.open_mosaic([path])
@@ -471,3 +471,8 @@ def test_what_a_closed_project_could_not_take_is_not_complained_of(qtbot, sessio
     may_go.set()
     qtbot.waitUntil(lambda: job.reason is not None, timeout=10_000)
     assert not [text for text, level, _ in seen if level == "error"]
+
+
+def test_the_session_knows_what_runs_the_model(qtbot, session):
+    session.warm_up()
+    qtbot.waitUntil(lambda: session.means == "a sum of pixels", timeout=5_000)
