@@ -199,7 +199,8 @@ class DuplicatesDialog(QDialog):
             return None
         field = max(_FIELD, _WIDER * self.radius.value()) * (1 if mosaic.pixel_scale else 5)
         title = pictures.titles(mosaic.bands, colour_bands(mosaic.bands))[0]
-        return Wish(mosaic, row.x, row.y, self._session.stamp_side(mosaic) or field, view=title)
+        survey = self._session.mosaics.get(row.mosaic)
+        return Wish(mosaic, row.x, row.y, self._session.stamp_side(mosaic) or field, view=title, survey=survey)
 
     def _show_stamp(self, line: int) -> None:
         wish = self._wish(self._members[line])

@@ -194,7 +194,8 @@ class GalleryPanel(QWidget):
         mosaic = self._session.mosaic_of(candidate)
         if mosaic is None:
             return None
-        return Wish(mosaic, candidate.x, candidate.y, self.field.value(), view=self.look.currentText())
+        survey = self._session.mosaics.get(candidate.mosaic)
+        return Wish(mosaic, candidate.x, candidate.y, self.field.value(), view=self.look.currentText(), survey=survey)
 
     def _picture(self, row: int) -> QImage | None:
         candidate = self._pages.candidate(row)

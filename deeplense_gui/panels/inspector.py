@@ -238,7 +238,8 @@ class InspectorPanel(QWidget):
 
     def _wish(self, mosaic: Mosaic, candidate: Candidate) -> Wish:
         lift = round(_LIFT_REACH ** (self.lift.value() / 100), 3)
-        return Wish(mosaic, candidate.x, candidate.y, side_to_read(self.field.side), lift)
+        survey = self.session.mosaics.get(candidate.mosaic)
+        return Wish(mosaic, candidate.x, candidate.y, side_to_read(self.field.side), lift, survey=survey)
 
     def _show_stamp(self, mosaic: Mosaic, candidate: Candidate) -> None:
         """Show the pictures if they are made, else ask for them; then for the next candidate's."""

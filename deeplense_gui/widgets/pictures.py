@@ -1,7 +1,7 @@
 """The views of a stamp: colours and stretches side by side, all from the same pixels.
 
-Brightness is counted in units of the sky's noise, measured in the stamp, so that stamps of one survey look alike
-whatever lies in them.
+Brightness is counted in units of the noise, which is that of the survey where it is known, and so is white in the
+colours: stamps of one survey look alike whatever lies in them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from deeplense_gui import style
 from deeplense_gui.widgets.colours import Packed, pack, packed_colour, packed_ramp
 from deeplense_gui.widgets.stamp import Picture
+from deeplense_gui.widgets.survey_levels import Levels
 from engine.images import scaling
 from engine.types import FloatArray
 
@@ -28,11 +29,13 @@ PICTURES = (("grey",), ("blue", "green", "red"))  # bands of PNG and JPEG, which
 View = tuple[str, str, Callable[[], Packed]]  # title, tip, and what makes the pixels
 
 
-def in_noise(plane: FloatArray) -> FloatArray:
-    """A plane (y, x) minus its sky, in units of its noise."""
+def in_noise(plane: FloatArray, usual: tuple[float, float] | None = None) -> FloatArray:
+    """A plane (y, x) minus its sky, in units of its noise, which lies between the limits of what is usual."""
     sky, noise = scaling.background(plane)
     if not np.isfinite(sky):
         return plane
+    if usual is not None:
+        noise = min(max(noise, usual[0]), usual[1])
     scaled: FloatArray = np.subtract(plane, np.float32(sky), dtype=np.float32)
     scaled /= np.float32(noise or np.nanstd(plane) or 1.0)
     return scaled
@@ -96,7 +99,7 @@ class Pixels:
 
     ``values`` is (band, n, n); ``colour`` the bands of red, green and blue, empty for none; ``side`` spans the stamp in
     ``unit`` and ``shift`` is how far the middle pixel lies from the candidate; ``lift`` divides the brightness at which
-    white begins.
+    white begins; ``levels`` are those of the survey, None for those of the stamp.
     """
 
     values: FloatArray
@@ -106,6 +109,7 @@ class Pixels:
     unit: str = "″"
     shift: tuple[float, float] = (0.0, 0.0)
     lift: float = 1.0
+    levels: Levels | None = None
 
     def picture(self, view: View) -> Picture:
         """One of the views."""
@@ -133,13 +137,15 @@ def titles(bands: Sequence[str], colour: Sequence[int]) -> list[str]:
 def _views(pixels: Pixels) -> list[View]:
     bands, lift = pixels.bands, pixels.lift
     stored: list[View] = [("picture", "The picture as it was stored", partial(_as_stored, pixels.values))]
-    scaled = np.stack([in_noise(plane) for plane in pixels.values])
+    usual = [None] * len(bands) if pixels.levels is None else pixels.levels.noise
+    scaled = np.stack([in_noise(plane, limits) for plane, limits in zip(pixels.values, usual, strict=True)])
     mean = _mean(scaled)
     end = bright_end(mean) / lift
+    white = end if pixels.levels is None else pixels.levels.white / lift
     coloured = bool(pixels.colour)
     views = [
         *(stored if bands in PICTURES else ()),
-        *(_colours(scaled, pixels, end) if coloured else ()),
+        *(_colours(scaled, pixels, white) if coloured else ()),
         *_stretches(mean, bands, end, lift, coloured),
     ]
     if len(bands) > 1:

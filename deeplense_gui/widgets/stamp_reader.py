@@ -15,6 +15,7 @@ from deeplense_gui.widgets.colours import to_image
 from deeplense_gui.widgets.pictures import Pixels, make_picture, make_pictures
 from deeplense_gui.widgets.stamp import Picture
 from deeplense_gui.widgets.stretch_bar import colour_bands
+from deeplense_gui.widgets.survey_levels import levels_or_none
 from engine.errors import EngineError
 from engine.types import Mosaic
 
@@ -30,7 +31,7 @@ class Wish:
     """A stamp that is wanted: around (x, y) in pixels, ``side`` arcsec wide (pixels without a pixel scale).
 
     ``lift`` divides the brightness at which white begins; ``view`` is the title of the only view that is wanted, "" for
-    all.
+    all. ``survey`` is what noise and white are measured on, the whole of what the stamp is of; None for the stamp.
     """
 
     mosaic: Mosaic
@@ -39,6 +40,7 @@ class Wish:
     side: float
     lift: float = 1.0
     view: str = ""
+    survey: Mosaic | None = None
 
     @property
     def key(self) -> tuple[str, float, float, float, float, str]:
@@ -84,7 +86,8 @@ def read_pixels(wish: Wish, widest: int) -> Pixels:
     values = mosaic.read(row - half, row + half + 1, column - half, column + half + 1, step=step)
     side = values.shape[1] * step * scale
     shift = ((column - wish.x) * scale, (row - wish.y) * scale)
-    return Pixels(values, mosaic.bands, colour_bands(mosaic.bands), side, wish.unit, shift, wish.lift)
+    levels = levels_or_none(wish.survey)
+    return Pixels(values, mosaic.bands, colour_bands(mosaic.bands), side, wish.unit, shift, wish.lift, levels)
 
 
 class StampReader(QObject):
