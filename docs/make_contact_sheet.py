@@ -1,8 +1,8 @@
 """One picture of all images in a folder, as the program sees them: ``make_contact_sheet.py FOLDER [OUT.png]``.
 
 For looking at what a new camera, survey or instrument pipeline writes. Each cell shows an image the right way up (rows
-count upwards), files of several bands in colour, pixels without data in red, where north and east are, and what was
-read from the header. Files that cannot be opened say why. Nothing is drawn by hand.
+count upwards), files of several bands in colour, pixels that a band lacks in red, where north and east are, and what
+was read from the header. Files that cannot be opened say why. Nothing is drawn by hand.
 """
 
 import argparse
@@ -26,6 +26,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 SIDE = 320  # pixels of a cell, about
+DOTS = 100  # an inch
+QUALITY = 55  # of WebP
 NO_DATA = (0.55, 0.08, 0.08)
 IGNORED = {".md", ".txt", ".deeplense", ".lock"}  # a project may lie beside its mosaic
 PACKED = {".gz", ".bz2", ".xz", ".fz"}
@@ -74,7 +76,7 @@ def picture(values: np.ndarray) -> np.ndarray:
         low = centre - 2 * sigma if sigma > 0 and centre - 2 * sigma < high else np.nanmin(values[0])
         grey = stretch(values[0], "asinh", (float(low), float(high if high > low else low + 1)))
         colour = np.repeat(grey[..., None], 3, axis=2)
-    colour[np.isnan(values).all(axis=0)] = NO_DATA
+    colour[np.isnan(values).any(axis=0)] = NO_DATA
     return colour
 
 
@@ -140,8 +142,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path, nargs="?", default=Path("contact_sheet.png"))
     parser.add_argument("--columns", type=int, default=6)
+    parser.add_argument("--images", action="store_true", help="leave out what cannot be opened")
     options = parser.parse_args()
     cells = [cell for paths in fields(options.folder) for cell in opened(paths)]
+    refused = [cell for cell in cells if isinstance(cell[1], str)]
+    if options.images:
+        cells = [cell for cell in cells if cell not in refused]
     if not cells:
         raise SystemExit(f"{options.folder} holds no files: name the folder of the images")
     rows = -(-len(cells) // options.columns)
@@ -152,9 +158,10 @@ def main() -> None:
         draw(axes, *cell)
     for axes in grid.ravel()[len(cells) :]:
         axes.set_axis_off()
-    figure.savefig(options.out, dpi=110)
+    packed = {"pil_kwargs": {"quality": QUALITY}} if options.out.suffix == ".webp" else {}
+    figure.savefig(options.out, dpi=DOTS, **packed)
     seen = sum(not isinstance(found, str) for _, found in cells)
-    print(f"{options.out}: {seen} images, {len(cells) - seen} files that hold none")
+    print(f"{options.out}: {seen} images, {len(refused)} files that hold none")
 
 
 if __name__ == "__main__":
