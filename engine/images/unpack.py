@@ -8,6 +8,7 @@ import gzip
 import lzma
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,7 @@ _ENOUGH = 16  # bytes that tell every format apart
 _CHUNK = 1 << 20
 _USUAL_GAIN = 4  # of packing a noisy image; what is packed better is found out while it is unpacked
 _BEAT = 0.15  # seconds between two steps
+_PIECES, _PIECE = 16, 1 << 16  # of a copy, and the bytes of each, that tell whether it is as it was made
 
 _lock = threading.Lock()
 
@@ -78,8 +80,9 @@ def unpacking(path: Path) -> Iterator[Step]:
     target = _target(path)
     if target is None:
         return
-    if target.is_file():
+    if _is_whole(target):
         disk_cache.touch(target)
+        disk_cache.touch(_mark(target))
         return
     size = path.stat().st_size
     try:
@@ -96,6 +99,8 @@ def unpacking(path: Path) -> Iterator[Step]:
                     if time.monotonic() - beat > _BEAT:
                         beat = time.monotonic()
                         yield Step(packed.tell(), size, note=f"Unpacking {path.name}")
+            with disk_cache.writing(_mark(target), 0) as mark:
+                mark.write_text(_state(partial), "utf-8")
     except DAMAGE as error:
         remedy = "get the file again"
         if isinstance(error, disk_cache.NoRoomError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
@@ -113,3 +118,26 @@ def _target(path: Path) -> Path | None:
         return None
     status = path.stat()
     return disk_cache.entry(f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}", ".unpacked")
+
+
+def _mark(target: Path) -> Path:
+    """Where the state of an unpacked copy is kept."""
+    return target.with_suffix(".mark")
+
+
+def _is_whole(target: Path) -> bool:
+    """Whether there is an unpacked copy, and as it was made: a damaged one is made anew."""
+    try:
+        return _mark(target).read_text("utf-8") == _state(target)
+    except (OSError, ValueError):
+        return False
+
+
+def _state(copy: Path) -> str:
+    """Size and time of change of a copy, and a checksum of pieces all over it: all of it would take too long."""
+    status, check = copy.stat(), 0
+    with copy.open("rb") as file:
+        for piece in range(_PIECES):
+            file.seek(max(status.st_size - _PIECE, 0) * piece // (_PIECES - 1))
+            check = zlib.crc32(file.read(_PIECE), check)
+    return f"{status.st_size} {status.st_mtime_ns} {check}"

@@ -37,13 +37,13 @@ def test_progress_is_told_in_bytes_of_the_file(packed: Path, cache: Path) -> Non
     assert len(steps) >= 4
     assert [step.done for step in steps] == sorted(step.done for step in steps)
     assert steps[-1].done == steps[-1].total == packed.stat().st_size
-    (entry,) = cache.iterdir()
+    (entry,) = cache.glob("*.unpacked")
     assert entry.read_bytes() == packed.with_suffix("").read_bytes()
 
 
 def test_a_file_is_unpacked_once_until_it_changes(packed: Path, cache: Path) -> None:
     first = open_mosaic(packed)
-    (entry,) = cache.iterdir()
+    (entry,) = cache.glob("*.unpacked")
     changed = entry.stat().st_mtime_ns
     assert list(unpacking(packed)) == []
     again = open_mosaic(packed)
@@ -52,7 +52,31 @@ def test_a_file_is_unpacked_once_until_it_changes(packed: Path, cache: Path) -> 
     assert again.planes[0].identity == first.planes[0].identity  # what is made of it can be kept
     os.utime(packed, (1, 1))
     assert open_mosaic(packed).id != first.id
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.glob("*.unpacked"))) == 2
+
+
+@pytest.mark.parametrize("how", ["cut short", "empty", "one byte", "nothing but zeros", "no mark"])
+def test_a_damaged_copy_is_made_anew(packed: Path, cache: Path, how: str) -> None:
+    ny, nx = open_mosaic(packed).shape
+    (entry,) = cache.glob("*.unpacked")
+    whole, times = entry.read_bytes(), entry.stat()
+    spoilt = {
+        "cut short": whole[: len(whole) // 2],
+        "empty": b"",
+        "one byte": whole[:900_000] + bytes([whole[900_000] ^ 255]) + whole[900_001:],
+        "nothing but zeros": bytes(len(whole)),
+        "no mark": whole,
+    }[how]
+    entry.write_bytes(spoilt)
+    if how == "nothing but zeros":  # as after a power cut: the disk knows of the file, but not what was in it
+        os.utime(entry, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if how == "no mark":
+        next(cache.glob("*.mark")).unlink()
+    np.testing.assert_array_equal(
+        open_mosaic(packed).read(0, ny, 0, nx)[0], fits.getdata(packed.with_suffix("")).astype(np.float32)
+    )
+    assert entry.read_bytes() == whole
+    assert list(unpacking(packed)) == []
 
 
 def test_a_cancelled_job_leaves_nothing(packed: Path, cache: Path) -> None:
