@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QSlider, QToolButton, QWidget
 
 from deeplense_gui.filters import counted
 from deeplense_gui.session import Session
+from deeplense_gui.widgets.flow import Flow
 from deeplense_gui.widgets.readout import Elided
 
 TYPING_MS = 200
+_GAP = 4
 
 
 class FilterBar(QWidget):
-    """Grade chips, least score and text; what they say goes to the session at once."""
+    """Grade chips, least score and text; what they say goes to the session at once.
+
+    Chips that do not fit beside the rest stand in several rows: many grades, or long ones, must not widen the window.
+    """
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,9 +28,8 @@ class FilterBar(QWidget):
         row.setContentsMargins(6, 4, 6, 4)
         row.setSpacing(4)
         self.chips: dict[str | None, QToolButton] = {}
-        self._chips = QHBoxLayout()
-        self._chips.setSpacing(4)
-        row.addLayout(self._chips)
+        self._row, self._chips = row, Flow([])
+        row.addWidget(self._chips)
         row.addSpacing(10)
         self.score_label = QLabel("Score ≥ 0.00")
         self.score_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("Score ≥ 0.00") + 8)
@@ -59,10 +64,6 @@ class FilterBar(QWidget):
         grades = (*self._session.grade_names(), None)
         if grades == tuple(self.chips):
             return
-        for chip in self.chips.values():
-            self._chips.removeWidget(chip)
-            chip.hide()  # until it is gone it would be drawn over its successor
-            chip.deleteLater()
         self.chips.clear()
         for grade in grades:
             chip = QToolButton(text=grade or "Ungraded", checkable=True, objectName=f"chip-{grade or 'Ungraded'}")
@@ -72,7 +73,42 @@ class FilterBar(QWidget):
             chip.setToolTip("Show candidates without a grade" if grade is None else f"Show candidates graded {grade}")
             chip.clicked.connect(self._on_chip)
             self.chips[grade] = chip
-            self._chips.addWidget(chip)
+        before, self._chips = self._chips, Flow(list(self.chips.values()), _GAP)
+        self._row.replaceWidget(before, self._chips)
+        self._chips.show()
+        before.hide()  # until it is gone it would be drawn over its successor
+        before.deleteLater()
+
+    def _natural(self) -> int:
+        """How wide the chips are in one row."""
+        return sum(chip.sizeHint().width() + _GAP for chip in self.chips.values()) - _GAP
+
+    def _rest(self) -> int:
+        """How wide all but the chips is at the least."""
+        self._row.invalidate()  # chips that are not shown yet do not tell the layout of their width
+        return self._row.minimumSize().width() - self._chips.minimumSize().width()
+
+    def _fit(self) -> None:
+        """Give the chips one row where there is room for it, else as many as they need."""
+        natural, room = self._natural(), self.width() - self._rest()
+        if natural > room:
+            room = max(room - self.count.sizeHint().width(), self._chips.minimumSizeHint().width())
+        self._chips.setFixedWidth(min(natural, room))
+        self._chips.place()
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as the widest chip and the rest."""
+        return QSize(self._rest() + self._chips.minimumSizeHint().width(), super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """With all chips in one row."""
+        hint = super().sizeHint()
+        return QSize(hint.width() - self._chips.minimumSize().width() + self._natural(), hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width: other rows of chips."""
+        super().resizeEvent(event)
+        self._fit()
 
     def _on_chip(self) -> None:
         chosen = frozenset(grade for grade, chip in self.chips.items() if chip.isChecked())
@@ -95,6 +131,7 @@ class FilterBar(QWidget):
         counts = self._session.counts()
         for grade, chip in self.chips.items():
             chip.setText(counted(grade or "Ungraded", counts.get(grade, 0)))
+        self._fit()
         total, shown = sum(counts.values()), len(self._session.ids())
         text = f"{shown:,} of {total:,} candidates" if shown < total else f"{shown:,} candidates"
         self.count.setText(text)

@@ -20,6 +20,10 @@ class Flow(QWidget):
             widget.show()
         self._place(self.width())
 
+    def place(self) -> None:
+        """Put all in their places anew: their texts are others."""
+        self._place(self.width())
+
     def rows(self, width: int) -> list[list[QWidget]]:
         """The widgets in as few rows as ``width`` pixels ask for, the rows as even as may be."""
         if not self._widgets:

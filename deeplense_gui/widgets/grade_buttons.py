@@ -11,6 +11,9 @@ from deeplense_gui import style
 from deeplense_gui.widgets.flow import Flow
 from deeplense_gui.widgets.readout import Elided
 
+_SHORT = 4  # letters of a name that has room in large print
+_NARROWEST = 40  # points
+
 
 class GradeButtons(QWidget):
     """One button a grade, then the kinds of lenses, then what else it may be.
@@ -38,6 +41,7 @@ class GradeButtons(QWidget):
         self.buttons.clear()
         self.kinds.clear()
         while (item := self._column.takeAt(0)) is not None:
+            item.widget().hide()  # until it is gone it would be drawn under its successor
             item.widget().deleteLater()
         self._column.addWidget(self._row([self._grade(level) for level in scheme.grades], 6))
         self._column.addWidget(
@@ -60,6 +64,7 @@ class GradeButtons(QWidget):
         key = f" (key {level.key})" if level.key else ""
         button.setToolTip(f"Grade {level.name}: {level.text}{key}; again takes it back")
         button.setAccessibleName(f"Grade {level.name}: {level.text}")
+        button.setMinimumWidth(_NARROWEST)  # a long name must not widen the window either
         button.clicked.connect(lambda on: self.graded.emit(level.name if on else None))
         self.buttons[level.name] = button
         under = Elided()  # a long meaning must not widen the window
@@ -97,10 +102,11 @@ class GradeButtons(QWidget):
             kind.setChecked(subclass == name)
 
     def _colour(self) -> None:
+        size = 13 if all(len(name) <= _SHORT for name in self.buttons) else 9
         for name, button in self.buttons.items():
             colour = style.grade_colour(name).name()
             button.setStyleSheet(
-                f"QPushButton {{ color: {style.grade_ink(name).name()}; font-weight: 700; font-size: 13pt;"
+                f"QPushButton {{ color: {style.grade_ink(name).name()}; font-weight: 700; font-size: {size}pt;"
                 " padding: 4px; }"
                 f"QPushButton:checked {{ background: {colour}; color: #10131a; border-color: {colour}; }}"
                 f"QPushButton:disabled {{ color: {style.theme().disabled}; }}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit
 
 from deeplense_gui import style
@@ -176,3 +178,29 @@ def test_another_scheme_is_undone_in_the_window_and_after_a_restart(qtbot, vetti
     session.redo()
     assert session.grade_names() == ["3", "2", "1", "0"]
     assert "level.3" in vetting.actions_by_id
+
+
+LONG = ("Definitely a lens", "Probably a lens", "Possibly a lens", "No lens at all")
+
+
+@pytest.mark.parametrize("names", [("3", "2", "1", "0"), LONG], ids=["numbers", "long"])
+def test_the_grades_of_another_scheme_do_not_make_the_window_wider(qtbot, vetting, names):
+    session = vetting.session
+    for identity, letter in zip(session.ids().tolist(), "ABCX", strict=False):
+        session.select(identity)
+        session.grade(letter)
+    levels = [replace(level, name=name, key="") for level, name in zip(LETTERS.grades, names, strict=True)]
+    session.set_scheme(replace(LETTERS, grades=tuple(levels)))
+    filters = vetting.panels["candidates"].filters
+    assert len(filters.chips) == 9
+    qtbot.waitUntil(lambda: filters.minimumSizeHint().width() < filters.width(), timeout=5_000)
+    qtbot.waitUntil(
+        lambda: all(
+            chip.isVisible()
+            and chip.width() >= chip.sizeHint().width()
+            and chip.mapTo(filters, QPoint(chip.width(), 0)).x() < filters.score_label.x()
+            for chip in filters.chips.values()
+        ),
+        timeout=5_000,
+    )
+    assert (vetting.width(), vetting.height()) == (1280, 800)
