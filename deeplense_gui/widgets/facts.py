@@ -70,10 +70,14 @@ class Facts(QWidget):
         grid.addLayout(heading, 0, 0, 1, 2)
         grid.addLayout(place, 1, 0)
         grid.addWidget(self.details, 1, 1, right)
-        grid.addWidget(self.degrees, 2, 0)
-        self.model = self._text("Model", QLabel(), style.font(points=9))
+        self.model = self._text("Model", Elided(), style.font(points=9))  # what many graders said gives way
+        self.model.setAlignment(right)
         self.model.setProperty("role", "muted")
-        grid.addWidget(self.model, 2, 1, right)
+        below = QHBoxLayout()
+        below.setSpacing(12)
+        below.addWidget(self.degrees)
+        below.addWidget(self.model, 1)
+        grid.addLayout(below, 2, 0, 1, 2)
         self.known = self._text("Known objects", Elided(), style.font(points=9))
         self.known.setStyleSheet(f"color: {style.theme().warning};")
         self.known.hide()
@@ -95,7 +99,7 @@ class Facts(QWidget):
             label.clear()
         self.sky.setText("hidden until it is graded")
         self.copy.setEnabled(False)
-        self._show_badge(None, "Press A, B, C or X")
+        self._show_badge(None, "Not graded yet")
 
     def show_candidate(self, candidate: Candidate, others: Sequence[tuple[str, str]] = ()) -> None:
         """Show a candidate, and what others than its grader said: (grader, grade) each."""
@@ -121,12 +125,12 @@ class Facts(QWidget):
 
     def _show_grade(self, candidate: Candidate) -> None:
         when = "" if candidate.graded_at is None else f", {candidate.graded_at:%Y-%m-%d %H:%M} UTC"
-        said = [f"Graded by {candidate.grader}{when}" if candidate.grade else "Press A, B, C or X"]
+        said = [f"Graded by {candidate.grader}{when}" if candidate.grade else "Not graded yet"]
         self._show_badge(candidate.grade, "\n".join([*said, *(f"{who} said {grade}" for who, grade in self._others)]))
         if len(self._others):
-            each = "   ".join(f"{who} {grade}" for who, grade in self._others)
-            self.model.setText(f"others: {each}")
-            self.model.setToolTip("What the others said")
+            each = [f"{who} {grade}" for who, grade in self._others]
+            self.model.setText(f"others: {'   '.join(each)}")
+            self.model.setToolTip("\n".join(["What the others said:", *each]))
 
     def _show_badge(self, grade: str | None, tip: str) -> None:
         colour = style.grade_colour(grade).name()

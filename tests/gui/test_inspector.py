@@ -402,6 +402,20 @@ def test_any_pixels_make_pictures(bands, kind):
     assert np.array_equal(make_picture(Pixels(pixels, bands, colour, 8.0), names[-1]).pixels, made[-1].pixels)
 
 
+def test_what_many_graders_said_does_not_make_the_window_wider(qtbot, vetting):
+    session, facts = vetting.session, vetting.panels["inspector"].facts
+    first, second = session.ids()[:2].tolist()
+    for number in range(12):
+        session.project.grade(first, "ABCX"[number % 4], grader=f"A grader of a long name, number {number}")
+    session.listing.forget()
+    session.select(second)
+    session.select(first)
+    qtbot.waitUntil(lambda: "number 3 X" in facts.model.text(), timeout=5_000)
+    assert vetting.minimumSizeHint().width() <= 1280
+    assert vetting.width() == 1280
+    assert "number 3 X" in facts.model.toolTip()
+
+
 def test_a_residual_of_nothing_is_a_picture():
     assert residual_picture(np.full((8, 8), np.nan, np.float32), 1.6, "″").pixels.shape == (8, 8)
 
