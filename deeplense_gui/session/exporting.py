@@ -41,11 +41,13 @@ class ExportVerbs(Core):
         repeated = set(project.repeated().tolist()) if once else set()
         listed = self.rows(self.ids() if filtered else self.listing.query(Filters()))
         rows = [row for row in listed if not row.kind and row.id not in repeated]
+        unseen = sum(row.mosaic not in self.mosaics for row in rows)
+        absent = f"; {unseen:,} without pixels: their mosaic is not open" if unseen else ""
         if path.suffix.lower() == STAMPS:
-            text = f"Stamps of {len(rows):,} candidates written to {path}"
+            text = f"Stamps of {len(rows) - unseen:,} candidates written to {path}{absent}"
             return self._export(path, lambda: work.export_stamps(rows, mosaics, path), text)
         if path.suffix.lower() in REPORTS:
-            text = f"Report of {len(rows):,} candidates written to {path}"
+            text = f"Report of {len(rows):,} candidates written to {path}{absent}"
             alone = path.name.lower().endswith(ONE_A_PAGE)
             return self._export(
                 path,

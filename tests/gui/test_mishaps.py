@@ -129,3 +129,8 @@ def test_without_its_mosaic_a_project_is_graded_on(qtbot, session, sky):
     session.grade("A")
     assert session.counts()["A"] == 1
     assert not session.can_scan
+    seen.clear()
+    with qtbot.waitSignal(session.message, timeout=20_000):
+        session.export(path.with_name("cut.stamps"))
+    assert "Stamps of 0 candidates" in seen[0][0]
+    assert "40 without pixels: their mosaic is not open" in seen[0][0]
