@@ -184,6 +184,11 @@ ACTIONS: tuple[Action, ...] = (
         "Show another HDU or dataset of the open file", "Scan", "", _has_mosaic,
     ),
     Action(
+        "scan.bands", "Names of the bands…", (), lambda window: window.ask_band_names(),
+        "Name the bands of a mosaic that does not name them: models and colours go by their names", "Scan", "",
+        lambda session: session.mosaic is not None and session.mosaic.id not in session.sheets,
+    ),
+    Action(
         "grade.clear", "Take the grade back", ("U", "Backspace"), lambda window: window.session.grade(None),
         "Take the grade of the selected candidate back", "Grade", "", can_grade, separator=True,
     ),

@@ -16,7 +16,7 @@ from deeplense_gui.dialogs.crossmatch import CrossmatchDialog
 from deeplense_gui.dialogs.duplicates import DuplicatesDialog
 from deeplense_gui.dialogs.export import ExportDialog
 from deeplense_gui.dialogs.graders import GradersDialog
-from deeplense_gui.dialogs.images import ImageDialog, PixelScaleDialog
+from deeplense_gui.dialogs.images import BandsDialog, ImageDialog, PixelScaleDialog
 from deeplense_gui.dialogs.limits import LimitsDialog
 from deeplense_gui.dialogs.preferences import PreferencesDialog
 from deeplense_gui.dialogs.resolve import ResolveDialog
@@ -154,6 +154,14 @@ class Asking(QMainWindow):
         if mosaic is not None:
             dialog = PixelScaleDialog(mosaic.name, mosaic.pixel_scale, self)
             dialog.accepted.connect(lambda: self.session.set_pixel_scale(dialog.scale.value()))
+            self._open(dialog)
+
+    def ask_band_names(self) -> None:
+        """Ask for the names of the bands of the shown mosaic."""
+        mosaic = self.session.mosaic
+        if mosaic is not None:
+            dialog = BandsDialog(mosaic.name, mosaic.bands, self)
+            dialog.accepted.connect(lambda: self.session.set_band_names(dialog.names()))
             self._open(dialog)
 
     def ask_export(self) -> None:

@@ -1,4 +1,4 @@
-"""Which image of a file, and how large its pixels are."""
+"""Which image of a file, how large its pixels are, and what its bands are called."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QLabel,
+    QLineEdit,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -107,3 +108,44 @@ class PixelScaleDialog(QDialog):
         form.addRow(buttons)
         self.scale.setFocus(Qt.FocusReason.OtherFocusReason)
         self.scale.selectAll()
+
+
+class BandsDialog(QDialog):
+    """Asks for the names of the bands of a mosaic, in the order of its files or planes; each name once."""
+
+    def __init__(self, name: str, bands: Sequence[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Names of the bands")
+        self.line = QLineEdit(", ".join(bands), objectName="bands")
+        self.line.setAccessibleName("Names of the bands")
+        self._count = len(bands)
+        text = QLabel(
+            f"The {len(bands)} bands of {name}, in the order of its files or planes, such as g, r, i. Models of "
+            "certain bands and the order of the colours go by these names.",
+            wordWrap=True,
+        )
+        self._wrong = QLabel()
+        self._wrong.setProperty("role", "error")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self._ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self.line.textChanged.connect(self._check)
+        column = QVBoxLayout(self)
+        for widget in (text, self.line, self._wrong, buttons):
+            column.addWidget(widget)
+        self.line.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.line.selectAll()
+
+    def names(self) -> list[str]:
+        """The names that were typed, parted by commas or blanks."""
+        return self.line.text().replace(",", " ").split()
+
+    def _check(self) -> None:
+        """Take only as many names as there are bands, each once."""
+        names = self.names()
+        told = "" if len(names) == self._count else f"{len(names)} names for {self._count} bands"
+        if len(set(names)) < len(names):
+            told = "a name stands there twice"
+        self._wrong.setText(told)
+        self._ok.setEnabled(not told)

@@ -125,6 +125,16 @@ class MosaicVerbs(Core):
             return
         sheet = self.sheets.get(self.mosaic.id)
         if sheet is None:
-            self.open_mosaic(self.mosaic.paths, bands=self.mosaic.bands, pixel_scale=arcsec)
+            self._open_again(self.mosaic, pixel_scale=arcsec)
         else:
             self.open_stamps(self.mosaic.paths, known_as=self.mosaic.id, layout=sheet.layout, pixel_scale=arcsec)
+
+    def set_band_names(self, names: Sequence[str]) -> None:
+        """Open the shown mosaic again with names of its bands that the user typed."""
+        if self.mosaic is not None and self.mosaic.id not in self.sheets:  # stamps are each of their own bands
+            self._open_again(self.mosaic, bands=list(names))
+
+    def _open_again(self, mosaic: Mosaic, **changed: Any) -> None:
+        """Open a mosaic as it was opened, with the image of its file that was chosen, but for what has changed."""
+        options = {**self._options.get(mosaic.id, {}), **changed}
+        self.open_mosaic(mosaic.paths, known_as=mosaic.id, **options)

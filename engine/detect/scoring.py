@@ -56,7 +56,7 @@ def bands_for(card: ModelCard, mosaic: Mosaic) -> tuple[int, ...]:
     if any(band not in mosaic.bands for band in card.bands):
         raise ModelError(
             f"The model '{card.name}' needs the bands {', '.join(card.bands)}, but {mosaic.name} has "
-            f"{', '.join(mosaic.bands)}: open the missing files too, name the bands with --bands, "
+            f"{', '.join(mosaic.bands)}: open the missing files too, name the bands (Scan menu, or --bands), "
             "or choose a single-band model."
         )
     return tuple(mosaic.bands.index(band) for band in card.bands)

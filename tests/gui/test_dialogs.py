@@ -14,7 +14,7 @@ from deeplense_gui.actions import ACTIONS
 from deeplense_gui.dialogs.about import AboutDialog
 from deeplense_gui.dialogs.error import ErrorDialog
 from deeplense_gui.dialogs.export import FORMATS, ExportDialog
-from deeplense_gui.dialogs.images import PixelScaleDialog
+from deeplense_gui.dialogs.images import BandsDialog, PixelScaleDialog
 from deeplense_gui.dialogs.notices import KEPT, NoticeBar
 from deeplense_gui.dialogs.preferences import PreferencesDialog
 from deeplense_gui.dialogs.shortcuts import ShortcutsDialog
@@ -111,6 +111,24 @@ def test_about_tells_the_model(qtbot, card):
     assert (CARD.key in texts) == (card is not None)
     assert ("PyTorch on the processor" if card else "not loaded yet") in texts
     assert "Version" in texts
+
+
+def test_each_band_gets_one_name(qtbot, window, band_files):
+    with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
+        window.session.open_mosaic(band_files)
+    window.actions_by_id["scan.bands"].trigger()
+    asked = dialog(window, BandsDialog)
+    assert asked.names() == ["g", "r", "i"]
+    ok = button(asked, QDialogButtonBox.StandardButton.Ok)
+    for text, taken in (("g, r", False), ("g r r", False), ("u, g, z", True)):
+        asked.line.selectAll()
+        qtbot.keyClicks(asked.line, text)
+        assert ok.isEnabled() == taken
+    with qtbot.waitSignal(window.session.mosaic_opened, timeout=20_000):
+        qtbot.mouseClick(ok, LEFT)
+    assert window.session.mosaic.bands == ("u", "g", "z")
+    canvas = window.panels["mosaic"].canvas
+    assert [canvas.mosaic.bands[band] for band in canvas.stretch.bands] == ["z", "g", "u"]
 
 
 def test_a_pixel_scale_is_typed(qtbot):

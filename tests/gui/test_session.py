@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PySide6.QtCore import QSettings
 
 from deeplense_gui.dialogs.export import FORMATS
@@ -356,6 +357,31 @@ def test_a_mosaic_without_wcs_asks_for_its_scale(qtbot, session, tmp_path):
     second = reopened(session, session.project.path)
     qtbot.waitUntil(lambda: second.mosaic is not None, timeout=20_000)
     assert second.mosaic.pixel_scale == 0.263
+    second.close()
+
+
+def test_the_image_that_was_chosen_stays_when_its_scale_or_bands_are_typed(qtbot, session, tmp_path):
+    random, path = np.random.default_rng(3), tmp_path / "chips.fits"
+    chips = [fits.ImageHDU(random.normal(0, 1, (2, 60, 50)).astype(np.float32), name=f"CHIP{k}") for k in (1, 2, 3)]
+    fits.HDUList([fits.PrimaryHDU(), *chips]).writeto(path)
+
+    def opened(verb) -> None:
+        with qtbot.waitSignal(session.mosaic_opened, timeout=20_000):
+            verb()
+        assert (session.mosaic.extension, session.mosaic.id) == ("CHIP3", first or session.mosaic.id)
+
+    first = ""
+    opened(lambda: session.open_mosaic([path], hdu=3))
+    first = session.mosaic.id
+    assert session.mosaic.bands == ("1", "2")
+    opened(lambda: session.set_pixel_scale(0.263))
+    opened(lambda: session.set_band_names(["r", "z"]))
+    assert (session.mosaic.bands, session.mosaic.pixel_scale) == (("r", "z"), 0.263)
+    assert session.scan() is not None
+    qtbot.waitUntil(lambda: session.scan_job is None, timeout=30_000)
+    second = reopened(session, session.project.path)
+    qtbot.waitUntil(lambda: second.mosaic is not None, timeout=20_000)
+    assert (second.mosaic.extension, second.mosaic.bands) == ("CHIP3", ("r", "z"))
     second.close()
 
 
