@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from deeplense_gui.widgets.colour_choice import ColourChoice
 from deeplense_gui.widgets.colours import COLOUR_MAPS
 from deeplense_gui.widgets.midtone import MidtoneControl
 from deeplense_gui.widgets.stretch import LIMITS, LUPTON, PRESETS, Coder, Stretch, automatic_midtone
+from deeplense_gui.widgets.stretch_memory import StretchMemory
 from engine.images.scaling import KINDS
 from engine.images.wavelengths import wavelength
 from engine.types import Mosaic
@@ -64,9 +64,8 @@ class StretchBar(QFrame):
     def __init__(self, settings: QSettings | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "bar")
-        self._settings = settings or QSettings("DeepLense", "DeepLense GUI")
+        self.memory = StretchMemory(settings)
         self._bands: tuple[str, ...] = ()
-        self._survey = ""
         self._noise: tuple[float, ...] = ()
         self._coders: Mapping[int, Coder] = {}
         self._kinds = {True: LUPTON, False: "asinh"}  # in colour, and of a single band
@@ -222,10 +221,8 @@ class StretchBar(QFrame):
 
     def set_mosaic(self, mosaic: Mosaic) -> None:
         """Offer the bands of a mosaic as they were last shown for its survey; at first in colour if it has three."""
-        scale = f"{mosaic.pixel_scale:.3g}" if mosaic.pixel_scale else ""
-        self._survey = "-".join([*mosaic.bands, scale, *dict.fromkeys(mosaic.units)]).replace("/", "|")
         self._bands, self._coders = mosaic.bands, {}
-        stored, usual = self._stored_survey(), Stretch()
+        stored, usual = self.memory.turn_to(mosaic), Stretch()
         default = colour_bands(mosaic.bands)
         chosen = [mosaic.bands.index(name) for name in stored.get("rgb", ()) if name in mosaic.bands]
         self.colours.set_bands(mosaic.bands, chosen if len(chosen) == 3 else default or (0, 0, 0))
@@ -349,24 +346,17 @@ class StretchBar(QFrame):
 
     # settings -----------------------------------------------------------------------------------------------------
 
-    def _stored_survey(self) -> dict[str, Any]:
-        try:
-            stored = json.loads(str(self._settings.value(f"survey/{self._survey}", "{}")))
-        except json.JSONDecodeError:  # edited by hand
-            return {}
-        return stored if isinstance(stored, dict) else {}
-
     def _remember(self) -> None:
         stretch = self.stretch()
-        for name, value in (
-            ("kind", self._kinds[False]),
-            ("colour_kind", self._kinds[True]),
-            *((("limits", stretch.limits),) if stretch.limits != "custom" else ()),
-            ("softening", self.softening.value()),
-            ("midtone", "" if stretch.midtone is None else stretch.midtone),
-            ("colour_map", stretch.colour_map),
-        ):
-            self._settings.setValue(f"stretch/{name}", value)
+        typed = stretch.limits == "custom"
+        chosen = {
+            "kind": self._kinds[False],
+            "colour_kind": self._kinds[True],
+            "softening": self.softening.value(),
+            "midtone": "" if stretch.midtone is None else stretch.midtone,
+            "colour_map": stretch.colour_map,
+        }
+        self.memory.keep_for_all(chosen if typed else {**chosen, "limits": stretch.limits})
         if self._bands:
             survey = {
                 "band": "" if self._in_colour else self.view.currentText(),
@@ -375,9 +365,9 @@ class StretchBar(QFrame):
                 "alpha": stretch.alpha,
                 "preset": stretch.preset,
                 "noise": list(self._noise),
-                "limits": [stretch.low, stretch.high] if stretch.limits == "custom" else None,
+                "limits": [stretch.low, stretch.high] if typed else None,
             }
-            self._settings.setValue(f"survey/{self._survey}", json.dumps(survey))
+            self.memory.keep_for_survey(survey)
 
     def _restore_limits(self, typed: Any) -> None:
         """Take the limits that were typed for this survey, else the share of pixels chosen last: counts of another
@@ -386,17 +376,12 @@ class StretchBar(QFrame):
         if isinstance(typed, list) and len(typed) == 2:
             self.limits.setCurrentIndex(self.limits.findData("custom"))
             for field, value in zip((self.low, self.high), typed, strict=True):
-                field.setText(f"{float(value):.5g}")
+                field.setText(f"{_to_float(str(value), 0.0):.5g}")
         elif self.limits.currentData() == "custom":
-            stored = str(self._settings.value("stretch/limits", Stretch().limits))
-            self.limits.setCurrentIndex(max(self.limits.findData(stored), 0))
+            self.limits.setCurrentIndex(max(self.limits.findData(self.memory.of_all("limits", Stretch().limits)), 0))
 
     def _restore(self) -> None:
-        default = Stretch()
-
-        def stored(name: str, otherwise: Any) -> str:
-            return str(self._settings.value(f"stretch/{name}", otherwise))
-
+        default, stored = Stretch(), self.memory.of_all
         kinds = {True: stored("colour_kind", LUPTON), False: stored("kind", default.kind)}
         self._kinds = {
             True: kinds[True] if kinds[True] in (*KINDS, LUPTON) else LUPTON,

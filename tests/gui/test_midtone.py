@@ -59,11 +59,11 @@ def test_it_stays_for_the_next_candidate_and_the_next_time(qtbot, vetting, bar) 
     chosen = bar.midtone.value()
     vetting.session.step_selection(1)
     assert vetting.panels["mosaic"].canvas.stretch.midtone == chosen
-    again = StretchBar(bar._settings)
+    again = StretchBar(bar.memory.settings)
     qtbot.addWidget(again)
     assert (again.kind.currentText(), again.midtone.value()) == ("MTF", chosen)
     qtbot.mouseClick(bar.midtone.automatic, Qt.MouseButton.LeftButton)
-    later = StretchBar(bar._settings)
+    later = StretchBar(bar.memory.settings)
     qtbot.addWidget(later)
     assert later.midtone.value() is None
 
