@@ -29,6 +29,7 @@ def stamps(count: int) -> Cutouts:
 
 
 def test_openvino_gives_the_scores_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
     seen = stamps(24)
     expected = load_classifier("finder", device="cpu")
     monkeypatch.setenv("DEEPLENSE_RUNTIME", "openvino")
