@@ -22,6 +22,9 @@ SMALLEST_SCALE = 1e-4
 
 _SURFACE = re.compile(r'((?:lng|lat)cor\s*=\s*)"([^"]*)"')
 _NEXT_TO_ZERO = 1e-30
+_OF_PLANES = re.compile(
+    r"(NAXIS|CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA|CNAME)[3-9]|(CD|PC)0*([3-9]_0*\d|\d_0*[3-9])|P[VS]0*[3-9]_\d+"
+)
 
 _SCALE_KEYS = ("PIXSCALE", "PIXELSCL", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSIZE", "D001SCAL")
 
@@ -55,7 +58,7 @@ def read_sky(
     scale = header_scale(header)
     with _quiet():
         try:
-            wcs = _two_dimensional(WCS(_with_plain_surfaces(header), fobj=file))
+            wcs = _two_dimensional(WCS(_of_two_axes(_with_plain_surfaces(header)), fobj=file))
             if wcs is None:
                 return None, scale, ()
             own = float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs)))) * 3600
@@ -76,6 +79,22 @@ def header_scale(header: Mapping[str, Any]) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and plausible(abs(value)):
             return abs(float(value))
     return None
+
+
+def _of_two_axes(header: fits.Header) -> fits.Header:
+    """The header of a cube without the axes of its planes.
+
+    wcslib and astropy take no distortion of the first two axes where there is a third.
+    """
+    if header.get("NAXIS", 2) <= 2:
+        return header
+    flat = header.copy()
+    for key in [key for key in flat if _OF_PLANES.fullmatch(key)]:
+        flat.remove(key, ignore_missing=True, remove_all=True)
+    flat["NAXIS"] = 2
+    if "WCSAXES" in flat:
+        flat["WCSAXES"] = 2
+    return flat
 
 
 def _with_plain_surfaces(header: fits.Header) -> fits.Header:

@@ -159,6 +159,21 @@ def test_pv_is_the_polynomial_of_scamp(tmp_path: Path, kind: str) -> None:
     assert_same_sky(opened(tmp_path, head).world(xy), expected)
 
 
+@pytest.mark.parametrize("spectral", [False, True])
+@pytest.mark.parametrize("kind", sorted(HEADERS))
+def test_a_cube_lies_where_its_planes_do(tmp_path: Path, kind: str, spectral: bool) -> None:
+    """Astropy and wcslib take no distortion where there is a third axis: here its bands, or wavelengths."""
+    head = HEADERS[kind](CENTRES[0])
+    flat = opened(tmp_path, head)
+    if spectral:
+        head.update(CTYPE3="WAVE", CUNIT3="m", CRVAL3=5e-7, CRPIX3=1.0, CD3_3=1e-9)
+    fits.PrimaryHDU(np.ones((3, SIDE, SIDE), np.float32), head).writeto(tmp_path / "cube.fits")
+    cube = open_mosaic(tmp_path / "cube.fits")
+    assert cube.wcs is not None, cube.notes
+    xy = np.random.default_rng(3).uniform(0, SIDE, (50, 2))
+    np.testing.assert_allclose(cube.world(xy), flat.world(xy), rtol=0, atol=1e-11)
+
+
 def test_sip_is_that_of_astropy(tmp_path: Path) -> None:
     head = with_sip(header(CENTRES[1], "TAN-SIP"))
     mosaic, wcs = opened(tmp_path, head), WCS(head)
