@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from deeplense_gui import style
@@ -214,10 +214,9 @@ class MosaicPanel(QWidget):
         if not image.save(str(path)):
             self.session.say(f"{path} cannot be written: choose another folder", "error")
             return
-        view = canvas.view
-        beside = self.session.describe_picture(
-            path, (view.x, view.y), view.zoom * ratio, (image.width(), image.height())
-        )
+        size = image.width(), image.height()  # on some screens a part of a pixel more than the view
+        middle = canvas.view.pixel(QPointF(*size) / (2 * ratio))
+        beside = self.session.describe_picture(path, middle, canvas.view.zoom * ratio, size)
         self.session.say(f"View saved as {path}" + (f", its WCS as {beside.name}" if beside is not None else ""))
 
     def ask_cutout(self) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, Sip
 from astropy.wcs.utils import fit_wcs_from_points
+from numpy.typing import NDArray
 
 from engine.errors import DataError
 from engine.export.atomic import atomic
@@ -19,7 +20,8 @@ LARGEST = 2 * 2**30
 """Bytes of the largest cut-out."""
 
 _STRIP = 256  # rows written between two steps
-_POINTS = 9  # along each side of a picture, where the WCS has distortions
+_POINTS = 9  # along each side of a picture, where the distortion is in lookup tables
+_WORST = 1.0  # pixels by which a WCS fitted to it may be off
 
 Box = tuple[int, int, int, int]
 
@@ -85,7 +87,11 @@ def cutout_header(mosaic: Mosaic, box: Box) -> fits.Header:
     header["SIMPLE"], header["BITPIX"], header["NAXIS"] = True, -32, 3
     header["NAXIS1"], header["NAXIS2"], header["NAXIS3"] = x1 - x0, y1 - y0, len(mosaic.bands)
     if mosaic.wcs is not None:
-        sky = mosaic.wcs[y0:y1, x0:x1]
+        sky = (
+            mosaic.wcs[y0:y1, x0:x1]
+            if not _has_tables(mosaic.wcs)
+            else _fitted(mosaic, x0, y0, 1.0, (x1 - x0, y1 - y0))
+        )
         header.update(sky.to_header(relax=True))
         header["WCSAXES"] = 2
     elif mosaic.pixel_scale is not None:
@@ -123,13 +129,17 @@ def picture_header(mosaic: Mosaic, centre: tuple[float, float], zoom: float, siz
     width, height = size
     sky = mosaic.wcs
     left, bottom = centre[0] - (width - 1) / 2 / zoom, centre[1] - (height - 1) / 2 / zoom
-    if sky.sip is None and sky.cpdis1 is None and sky.det2im1 is None and not sky.has_distortion:
+    if not _has_tables(sky):
         scaled = sky.deepcopy()
         scaled.wcs.crpix = [(sky.wcs.crpix[0] - 1 - left) * zoom + 1, (sky.wcs.crpix[1] - 1 - bottom) * zoom + 1]
         if scaled.wcs.has_cd():
             scaled.wcs.cd = sky.wcs.cd / zoom
         else:
             scaled.wcs.cdelt = sky.wcs.cdelt / zoom
+        if sky.sip is not None:
+            origin = (sky.sip.crpix - 1 - (left, bottom)) * zoom + 1
+            terms = (sky.sip.a, sky.sip.b, sky.sip.ap, sky.sip.bp)
+            scaled.sip = Sip(*(_of_larger_pixels(term, 1 / zoom) for term in terms), origin)
         header = scaled.to_header(relax=True)
     else:
         header = _fitted(mosaic, left, bottom, zoom, size).to_header(relax=True)
@@ -138,17 +148,35 @@ def picture_header(mosaic: Mosaic, centre: tuple[float, float], zoom: float, siz
     return header
 
 
+def _has_tables(sky: WCS) -> bool:
+    """Whether a part of the distortion is in lookup tables, which no header can hold."""
+    return any(table is not None for table in (sky.cpdis1, sky.cpdis2, sky.det2im1, sky.det2im2))
+
+
+def _of_larger_pixels(term: NDArray[np.float64] | None, factor: float) -> NDArray[np.float64] | None:
+    """Coefficients (power of x, power of y) of a SIP polynomial of pixels ``factor`` times as large."""
+    if term is None:
+        return None
+    powers = np.add.outer(*(np.arange(side) for side in term.shape))
+    scaled: NDArray[np.float64] = term * factor ** (powers - 1.0)
+    return scaled
+
+
 def _fitted(mosaic: Mosaic, left: float, bottom: float, zoom: float, size: tuple[int, int]) -> WCS:
-    """A gnomonic WCS with SIP fitted to a picture of a distorted mosaic."""
+    """A gnomonic WCS with SIP fitted to a picture of a mosaic whose distortion is in lookup tables."""
     x, y = (part.ravel() for part in np.meshgrid(*(np.linspace(0, side - 1, _POINTS) for side in size)))
     radec = mosaic.world(np.column_stack([left + x / zoom, bottom + y / zoom]))
     good = np.isfinite(radec).all(axis=1)
     if good.sum() < 4 * _POINTS:
-        raise DataError("Most of this view is not on the sky: the picture is saved without a WCS")
+        raise DataError("Most of this view is not on the sky: move into the mosaic")
     from astropy.coordinates import SkyCoord
 
     sky = SkyCoord(radec[good, 0], radec[good, 1], unit="deg")
-    return fit_wcs_from_points((x[good], y[good]), sky, projection="TAN", sip_degree=3)
+    fitted = fit_wcs_from_points((x[good], y[good]), sky, projection="TAN", sip_degree=3)
+    apart = fitted.pixel_to_world(x[good], y[good]).separation(sky).arcsec * zoom / (mosaic.pixel_scale or 1.0)
+    if not apart.max() < _WORST:
+        raise DataError("The WCS of this mosaic, with its lookup tables, cannot be written for this view: zoom in")
+    return fitted
 
 
 def write_picture_header(
