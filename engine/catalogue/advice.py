@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -71,6 +72,8 @@ def translated(name: str) -> Iterator[None]:
     except PermissionError as error:
         raise ProjectError(f"{name}: {READ_ONLY}") from error
     except OSError as error:
+        if error.errno == errno.EROFS:  # a drive that is mounted to read, a disc
+            raise ProjectError(f"{name}: {READ_ONLY}") from error
         raise ProjectError(
             f"{name}: {error.strerror or error}: check the drive and the folder, and try again"
         ) from error

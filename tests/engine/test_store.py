@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import itertools
 import math
 import os
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalogue import Project, schema
+from engine.catalogue import Project, connect, schema
 from engine.catalogue.identity import match, match_radius
 from engine.catalogue.schema import FORMAT
 from engine.errors import ProjectError
@@ -258,6 +259,17 @@ def test_one_writer_any_number_of_readers(project, path):
             reader.grade(ids[0], "B", grader="Eve")
     project.close()
     Project.open(path).close()
+
+
+def test_a_drive_that_is_mounted_to_read(project, path, monkeypatch):
+    project.close()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(connect.FileLock, "acquire", refuse)
+    with pytest.raises(ProjectError, match="cannot be written: open it read-only"):
+        Project.open(path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders of other systems know other permissions")
