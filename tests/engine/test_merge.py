@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import os
 import random
@@ -248,7 +249,8 @@ def test_a_killed_merge_leaves_the_old_project_whole(tmp_path):
             runner.stdin.flush()
             child = int(runner.stdout.readline())
             time.sleep(wait)
-            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # on a quick machine the merge is done by then
+                os.kill(child, signal.SIGKILL)
             ended.add(runner.stdout.readline())
             with Project.open(paths[0]) as project:
                 assert len(project.journal()) in (50, 3050)
