@@ -217,7 +217,8 @@ class Asking(QMainWindow):
 
     def show_graders(self) -> None:
         """Show how each grader does on the calibration stamps."""
-        self._open(GradersDialog(self.session.grader_reports(), self.session.cut_report(), self))
+        session = self.session
+        self._open(GradersDialog(session.grader_reports(), session.cut_report(), session.agreement(), self))
 
     def ask_scheme(self) -> None:
         """Ask for grades and kinds, and their keys."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -25,6 +26,7 @@ MEASURES = (
     ("False positives", "Duds that were called a lens"),
     ("Self-consistency", "Repeats that were given the same grade again"),
 )
+_PAIRS = 6  # of graders that are named
 BINS = (
     ("by_radius", "θ {}″", "Completeness for painted arcs of this Einstein radius"),
     ("by_signal", "S/N {}", "Completeness for painted arcs of this signal to noise"),
@@ -34,10 +36,16 @@ BINS = (
 class GradersDialog(QDialog):
     """A column a grader, with completeness by Einstein radius and S/N; and what random controls tell of the cut.
 
-    ``reports`` are GraderReports, ``cut`` is a CutReport or None.
+    ``reports`` are GraderReports, ``cut`` is a CutReport or None, ``agreement`` an Agreement or None.
     """
 
-    def __init__(self, reports: Sequence[Any], cut: Any | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        reports: Sequence[Any],
+        cut: Any | None = None,
+        agreement: Any | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("How graders do")
         self.resize(640, 480)
@@ -78,6 +86,12 @@ class GradersDialog(QDialog):
         self.cut = QLabel("" if cut is None else cut_text(cut), wordWrap=True, objectName="cut")
         self.cut.setVisible(cut is not None)
         column.addWidget(self.cut)
+        self.agreement = QLabel(
+            "" if agreement is None else agreement_text(agreement), wordWrap=True, objectName="agreement"
+        )
+        self.agreement.setToolTip("1 is perfect, 0 what chance would do; Fleiss' of all graders, Cohen's of two")
+        self.agreement.setVisible(agreement is not None)
+        column.addWidget(self.agreement)
         column.addWidget(self.buttons)
 
 
@@ -102,6 +116,16 @@ def cut_text(cut: Any) -> str:
     share, least, most = (f"{100 * value:.0f}" for value in cut.completeness)
     unfinished = "" if cut.graded == cut.above else " so far: not all above it are graded"
     return f"{text} <b>Completeness of the cut: {share} % ({least}-{most}){unfinished}.</b>"
+
+
+def agreement_text(agreement: Any) -> str:
+    """How far graders agree beyond chance, as rich text; of many pairs, those that agree least."""
+    told = [one for one in agreement.pairs if math.isfinite(one.kappa)]
+    least = sorted(told, key=lambda one: one.kappa)[:_PAIRS]
+    pairs = "; ".join(f"{escape(one.first)} and {escape(one.second)} {one.kappa:.2f} ({one.common:,})" for one in least)
+    whole = f"κ {agreement.fleiss:.2f}" if math.isfinite(agreement.fleiss) else "κ is not defined"
+    named = f" {'The least of two' if len(told) > _PAIRS else 'Of two'}: {pairs}." if pairs else ""
+    return f"<b>Agreement.</b> {whole} on {agreement.common:,} candidates that several graded.{named}"
 
 
 def share_text(share: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -21,6 +23,10 @@ from deeplense_gui.session import Session
 from deeplense_gui.widgets.readout import Elided
 from engine.types import Changes
 
+TOGETHER = (
+    "Mean and scatter of what the grades are worth in the scheme, and the probability that it is a lens by how each "
+    "grader graded all the others (Dawid and Skene)"
+)
 COLUMNS = ("Grader", "Grade", "Kind", "Einstein radius", "When", "Note")
 
 
@@ -42,6 +48,10 @@ class ResolveDialog(QDialog):
         self.table.verticalHeader().setDefaultSectionSize(26)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
+        self._consensus: Any = None
+        self.together = QLabel(objectName="together")
+        self.together.setProperty("role", "muted")
+        self.together.setToolTip(TOGETHER)
         self.agreed = QLabel(wordWrap=True, objectName="agreed")
         self.back = QPushButton("Take it back", autoDefault=False)
         self.back.clicked.connect(lambda: session.agree(None))
@@ -68,6 +78,7 @@ class ResolveDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(self.title)
         column.addWidget(self.table, 1)
+        column.addWidget(self.together)
         column.addLayout(line)
         column.addLayout(self._row)
         session.selected.connect(self._on_selected)
@@ -75,6 +86,24 @@ class ResolveDialog(QDialog):
         session.scheme_changed.connect(self.show_state)
         session.project_opened.connect(self._on_project)
         self.show_state()
+        session.find_consensus(self._take_consensus)
+
+    def _take_consensus(self, found: Any) -> None:
+        self._consensus = found
+        self._show_together()
+
+    def _show_together(self) -> None:
+        """Say the mean and what is probably true, where several graded it and blind mode conceals nothing."""
+        session, candidate, found = self._session, self._session.candidate(), self._consensus
+        text = ""
+        if found is not None and candidate is not None and not session.conceals(candidate):
+            place = int(found.ids.searchsorted(candidate.id))
+            if place < len(found.ids) and found.ids[place] == candidate.id and found.graders[place] > 1:
+                text = (
+                    f"{found.graders[place]} graders: mean {found.mean[place]:.2f} ± {found.scatter[place]:.2f}, "
+                    f"probability of a lens {found.lens[place]:.2f}"
+                )
+        self.together.setText(text)
 
     def _on_selected(self, _identity: object) -> None:
         self.show_state()
@@ -85,6 +114,8 @@ class ResolveDialog(QDialog):
     def _on_changed(self, changes: Changes) -> None:
         if not changes.ids or self._session.selection in changes.ids:
             self.show_state()
+        if "grades" in changes.kinds:
+            self._session.find_consensus(self._take_consensus)
 
     def _make_buttons(self) -> None:
         """One button a grade of the scheme."""
@@ -135,6 +166,7 @@ class ResolveDialog(QDialog):
         self.undo.setToolTip(f"Undo: {last} (Ctrl+Z)" if last else "Nothing to undo")
         mine = session.preferences.grader
         self.back.setVisible(any(one.agreed and one.grader == mine for one in said))
+        self._show_together()
         for button in self.grades.values():
             button.setEnabled(candidate is not None and not concealed and not session.read_only)
 

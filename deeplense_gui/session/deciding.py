@@ -20,6 +20,20 @@ class DecidingVerbs(Core):
         project = self.project
         return self._ask("Looking for duplicates", lambda: work.duplicates(project, radius), take, kind="duplicates")
 
+    def find_consensus(self, take: Any) -> JobHandle | None:
+        """Work out what all graders say together; ``take`` gets the Consensus. Blind mode asks nobody."""
+        if self.project is None or self.blind:
+            return None
+        project = self.project
+        return self._ask("What graders say together", lambda: work.consensus(project), take, kind="consensus")
+
+    def agreement(self) -> Any | None:
+        """How far the graders agree; None without two of them, and in blind mode."""
+        if self.project is None or self.blind:
+            return None
+        found = self._read(lambda: work.agreement(self.project), None)
+        return found if found is not None and found.pairs else None
+
     def mark_same(self, ids: Sequence[int], other: int) -> None:
         """Say that candidates are the same object as another one."""
         if not self.read_only:

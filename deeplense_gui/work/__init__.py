@@ -27,8 +27,10 @@ from deeplense_gui.work.mosaics import (
     thumbnails,
 )
 from deeplense_gui.work.projects import (
+    agreement,
     calibration,
     calibration_kinds,
+    consensus,
     copied,
     crossmatch,
     duplicates,
@@ -47,9 +49,11 @@ from deeplense_gui.work.teaching import finders, fine_tune, free_model_name
 __all__ = [
     "Models",
     "Residual",
+    "agreement",
     "calibration",
     "calibration_kinds",
     "card",
+    "consensus",
     "copied",
     "crossmatch",
     "demo",

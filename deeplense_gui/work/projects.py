@@ -63,6 +63,21 @@ def duplicates(project: Any, radius: float) -> Iterator[Step]:
     yield Step(1, 1, (duplicates(project, radius),))
 
 
+def consensus(project: Any) -> Iterator[Step]:
+    """What several graders say together; the item is a Consensus."""
+    yield Step(0, 1)
+    from engine.catalogue.consensus import consensus
+
+    yield Step(1, 1, (consensus(project),))
+
+
+def agreement(project: Any) -> Any:
+    """How far the graders of a project agree: an Agreement."""
+    from engine.catalogue.consensus import agreement
+
+    return agreement(project)
+
+
 def merge(project: Any, paths: Sequence[Path]) -> Iterator[Step]:
     """Merge other projects into one; the item of the last step is a MergeReport."""
     from engine.catalogue.merge import merge

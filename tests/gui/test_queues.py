@@ -272,6 +272,7 @@ def test_a_disagreement_is_resolved_side_by_side(qtbot, divided):
     assert session.ids().tolist() == ids
     assert [asked.table.item(row, 0).text() + asked.table.item(row, 1).text() for row in (0, 1)] == ["AdaA", "KarlX"]
     assert asked.table.item(0, 5).text() == "blue arc"
+    qtbot.waitUntil(lambda: asked.together.text().startswith("2 graders: mean 1.50 ± 2.12"), timeout=5_000)
     qtbot.mouseClick(asked.grades["B"], LEFT)
     assert session.selection == ids[1]
     assert session.ids().tolist() == ids[1:]
@@ -364,3 +365,15 @@ def test_limits_keep_all_their_digits(qtbot, vetting):
     vetting.actions_by_id["list.limits"].trigger()
     asked = dialog(vetting, LimitsDialog)
     assert asked.ranges() == (("ra", 215.123456789, None),)
+
+
+def test_how_far_graders_agree_is_told_beside_how_each_does(qtbot, divided):
+    window, asked, _ = divided
+    asked.close()
+    window.actions_by_id["grade.report"].trigger()
+    told = dialog(window, GradersDialog).agreement.text()
+    assert "κ -1.00 on 3 candidates" in told  # always the opposite
+    assert "Ada and Karl 0.00 (3)" in told
+    window.session.set_blind(True)
+    assert window.session.agreement() is None
+    assert window.session.find_consensus(print) is None
