@@ -173,8 +173,8 @@ def _facts(rows: Sequence[Candidate], mosaics: Sequence[Mosaic]) -> list[str]:
         lines.append(f"{mosaic.name}: {size}, {bands} {', '.join(mosaic.bands)}")
     grades = sorted(Counter(row.grade for row in rows if row.grade).items())
     graders = sorted({row.grader for row in rows if row.grader})
-    counted = "; grades: " + ", ".join(f"{grade} {count}" for grade, count in grades) if grades else ""
-    by = f" by {', '.join(graders)}" if graders else ""
+    counted = "; newest grades: " + ", ".join(f"{grade} {count}" for grade, count in grades) if grades else ""
+    by = f", by {', '.join(graders)}" if graders else ""
     models = ", ".join(sorted({row.model for row in rows if row.model})) or "no model"
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
     lines.append(f"{len(rows):,} candidates{counted}{by}. Scored by {models}. Made {made} UTC.")
