@@ -7,7 +7,7 @@ verbs of one kind over the state in ``core``.
 
 from __future__ import annotations
 
-from deeplense_gui.session.blinding import TELLING
+from deeplense_gui.session.blinding import OF_OTHERS, TELLING
 from deeplense_gui.session.choosing import ChoosingVerbs
 from deeplense_gui.session.core import GRADES, PROJECT_SUFFIX, Choice
 from deeplense_gui.session.deciding import DecidingVerbs
@@ -25,7 +25,7 @@ from deeplense_gui.session.teams import TeamVerbs
 from deeplense_gui.session.tuning import Tuning, TuningVerbs, verdict
 from deeplense_gui.session.viewing import ViewVerbs
 
-__all__ = ["GRADES", "PROJECT_SUFFIX", "TELLING", "Choice", "Session", "Tuning", "verdict"]
+__all__ = ["GRADES", "OF_OTHERS", "PROJECT_SUFFIX", "TELLING", "Choice", "Session", "Tuning", "verdict"]
 
 
 class Session(

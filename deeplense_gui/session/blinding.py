@@ -20,6 +20,9 @@ TELLING = frozenset(
 What a detection measured is among them: calibration stamps have none of it, and would stand together.
 """
 
+OF_OTHERS = frozenset(("disagreements", "flagged"))
+"""Queues that tell that others spoke of a candidate."""
+
 _PLACES = frozenset(("x", "y"))  # in this order a calibration stamp would stand beside the galaxy it was made of
 
 HIDDEN = ("score", "name", "grades", "saliency", "matches")
@@ -63,6 +66,7 @@ class BlindVerbs(Core):
             order="random" if filters.order in TELLING | _PLACES else filters.order,
             seed=self.own_seed(),
             group="" if filters.group == "score" else filters.group,
+            queue="" if filters.queue in OF_OTHERS else filters.queue,
             min_score=None,
             text="",
             grader="",

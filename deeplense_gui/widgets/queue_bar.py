@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from deeplense_gui import style
-from deeplense_gui.session import TELLING, Session
+from deeplense_gui.session import OF_OTHERS, TELLING, Session
 from deeplense_gui.widgets.readout import Elided
 
 QUEUES = (
@@ -132,6 +132,8 @@ class QueueBar(QWidget):
         del blockers
         for index, (_, name, _) in enumerate(ORDERS):
             self.order.model().item(index).setEnabled(not (session.blind and name in TELLING))
+        for index, (_, name, _) in enumerate(QUEUES):
+            self.queue.model().item(index).setEnabled(not (session.blind and name in OF_OTHERS))
         for widget in (self.queue, self.order, self.filter, self.blind):
             widget.setEnabled(session.project is not None)
         self.blind.setChecked(session.blind)

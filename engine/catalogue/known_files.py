@@ -146,7 +146,9 @@ def _table(path: Path) -> Table:
         except InconsistentTableError:
             return Table.read(path, format="ascii")
     except (OSError, ValueError, TypeError, IndexError, InconsistentTableError) as error:
-        what = " ".join(str(error).split())[:120]
+        # Of a text astropy tells every format that it tried.
+        guessed = isinstance(error, InconsistentTableError)
+        what = "no lines of columns under their names" if guessed else " ".join(str(error).split())[:120]
         raise DataError(f"{path} cannot be read as a table ({what}): save it as CSV, FITS or VOTable") from error
 
 

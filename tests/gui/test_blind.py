@@ -98,6 +98,21 @@ def test_the_list_is_shuffled_the_same_every_time_and_cannot_be_sorted_by_what_i
     assert session.ids().tolist() != shuffled
 
 
+def test_no_queue_tells_that_others_spoke(qtbot, blind):
+    session, queues = blind.session, blind.panels["vetting"].queue.queue
+    everything = session.ids().tolist()
+    for name in ("disagreements", "flagged"):
+        assert not queues.model().item(queues.findData(name)).isEnabled()
+        session.set_filters(queue=name)
+        assert session.filters.queue == ""
+        assert session.ids().tolist() == everything
+    session.set_blind(False)
+    assert queues.model().item(queues.findData("flagged")).isEnabled()
+    session.set_filters(queue="flagged")
+    session.set_blind(True)
+    assert session.filters.queue == ""
+
+
 def test_the_project_remembers_it(qtbot, blind):
     path, preferences = blind.session.project.path, blind.session.preferences
     blind.close()
