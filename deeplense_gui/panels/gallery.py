@@ -34,6 +34,7 @@ _FRAME_MS = 16  # stamps that are made within a frame are painted together
 _AHEAD_MS = 50  # those in view are painted before others are read: both want the same processor
 _REFRESH_MS = 250  # each panel waits otherwise, so that they do not all look anew in one frame
 _FIELD = 10.0  # arcsec; in pixels, five times as many
+_ARROW, _HAND = Qt.CursorShape.ArrowCursor, Qt.CursorShape.PointingHandCursor
 GROUPS = (("No groups", ""), ("By grade", "grade"), ("By score", "score"))
 
 
@@ -65,6 +66,7 @@ class GalleryPanel(QWidget):
         self._ahead.timeout.connect(lambda: self._ask(self.view.around_view()))
         self._looking_ahead = False
         self._lay_out()
+        self._offer_grades()
         self._restore()
         self._listen()
         self._refresh()
@@ -102,10 +104,19 @@ class GalleryPanel(QWidget):
         self.group.setToolTip("Put the list together by grade or by score; what is in a group stays sorted")
         for text, name in GROUPS:
             self.group.addItem(text, name)
+        self.click = QComboBox(objectName="gallery-click")
+        self.click.setToolTip(
+            "What a click on a stamp does. Where it grades, Shift and a click grade all from the last one on, "
+            "and a click on what has that grade takes it back"
+        )
+        self.group.setAccessibleName("Groups")
+        self.click.setAccessibleName("Click")
         for text, widget, share in (
             ("Si&ze", self.size, 1), ("Fie&ld", self.field, 0), ("&View", self.look, 0), ("", self.group, 0),
+            ("", self.click, 0),
         ):  # fmt: skip
-            widget.setAccessibleName(text.replace("&", "") or "Groups")
+            if text:
+                widget.setAccessibleName(text.replace("&", ""))
             if text:
                 label = QLabel(text)
                 label.setProperty("role", "muted")
@@ -134,6 +145,10 @@ class GalleryPanel(QWidget):
         self.reader.rested.connect(self._on_rested)
         self.destroyed.connect(self.reader.stop)
         self.view.picked.connect(lambda identity, marked: session.select(identity, marked=marked))
+        self.view.clicked.connect(self._on_clicked)
+        self.click.currentIndexChanged.connect(self._show_click)
+        session.scheme_changed.connect(self._offer_grades)
+        session.project_opened.connect(self._offer_grades)
         self.view.view_changed.connect(self._reading.start)
         self.view.resized.connect(self.size.setValue)
         self.size.valueChanged.connect(self._on_size)
@@ -246,6 +261,31 @@ class GalleryPanel(QWidget):
     def showEvent(self, event: object) -> None:
         """Read only while somebody looks."""
         self._reading.start()
+
+    # grading by clicks --------------------------------------------------------------------------------------------
+
+    def _offer_grades(self, _project: object = None) -> None:
+        """One choice a grade of the scheme; a click selects again where the grade is gone."""
+        chosen = self.click.currentData()
+        blocker = QSignalBlocker(self.click)
+        self.click.clear()
+        self.click.addItem("Click selects", None)
+        for name in self._session.grade_names():
+            self.click.addItem(f"Click gives {name}", name)
+        self.click.setCurrentIndex(max(self.click.findData(chosen), 0))
+        del blocker
+        self._show_click()
+
+    def _show_click(self) -> None:
+        grades = self.click.currentData() is not None
+        self.view.viewport().setCursor(_HAND if grades else _ARROW)  # a click is more than a look
+
+    def _on_clicked(self) -> None:
+        """Give the chosen grade to what was clicked; where all of it has that grade, take it back."""
+        grade, session = self.click.currentData(), self._session
+        if grade is not None:
+            given = {row.grade for row in session.rows(sorted(session.marked))}
+            session.grade(None if given == {grade} else grade, stay=True)
 
     # controls -----------------------------------------------------------------------------------------------------
 

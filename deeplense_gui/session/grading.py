@@ -22,8 +22,8 @@ class GradingVerbs(SchemeVerbs):
         """Whether a candidate is selected in a project that can be written to."""
         return self.selection is not None and not self.read_only
 
-    def grade(self, letter: str | None) -> None:
-        """Grade the selected candidate and all marked with it, then go to the next ungraded one.
+    def grade(self, letter: str | None, *, stay: bool = False) -> None:
+        """Grade the selected candidate and all marked with it, then go to the next ungraded one, unless told to stay.
 
         None takes the grades back and stays. Undo takes back what one key did. The next stamp is shown before the lists
         take note: whoever grades waits for nothing else.
@@ -40,7 +40,8 @@ class GradingVerbs(SchemeVerbs):
         self.listing.forget(changes.kinds, changes.ids)
         if letter is not None:
             self._graded_at.append(time.monotonic())
-            self._advance(before, after=chosen[-1])
+            if not stay:
+                self._advance(before, after=chosen[-1])
         self.changed.emit(changes)
         if len(chosen) > 1:
             self.say(f"{changes.operation}. Undo takes all of them back.")

@@ -75,10 +75,10 @@ class MixingVerbs(GradingVerbs, BlindVerbs):
         mixing = self.mixing()
         return None if mixing is None or mixing.cut is None else cut_report(self.project, mixing.cut)
 
-    def grade(self, letter: str | None) -> None:
+    def grade(self, letter: str | None, *, stay: bool = False) -> None:
         """Grade; where feedback is on, say what a calibration stamp was."""
         graded = self.candidate() if self.blind and letter is not None and len(self.marked) < 2 else None
-        super().grade(letter)
+        super().grade(letter, stay=stay)
         if graded is not None and graded.kind and letter is not None and self.mixing().feedback:
             self.say(self._truth(graded, letter))
 

@@ -49,11 +49,13 @@ class GalleryView(QAbstractScrollArea):
     """Stamps in rows, with a keyboard cursor and a selection of several.
 
     ``picked(id, ids)`` tells the candidate that a click or a key made the current one, and all that are selected with
-    it; whoever listens answers with ``show_selection``. ``view_changed`` comes when other stamps are in view,
-    ``resized(side)`` when the wheel made the stamps another size.
+    it; whoever listens answers with ``show_selection``. ``clicked`` follows a click that chose one stamp, or with Shift
+    all from the last one on. ``view_changed`` comes when other stamps are in view, ``resized(side)`` when the wheel
+    made the stamps another size.
     """
 
     picked = Signal(int, object)
+    clicked = Signal()
     view_changed = Signal()
     resized = Signal(int)
 
@@ -241,6 +243,8 @@ class GalleryView(QAbstractScrollArea):
         row = self.index_at(event.position().toPoint())
         if event.button() == Qt.MouseButton.LeftButton and row is not None:
             self._pick(row, event.modifiers())
+            if not event.modifiers() & _CONTROL:
+                self.clicked.emit()
 
     def _pick(self, row: int, modifiers: Qt.KeyboardModifier) -> None:
         identity = int(self.ids[row])

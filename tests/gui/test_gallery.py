@@ -76,6 +76,26 @@ def test_ctrl_and_shift_click_select_several_everywhere(qtbot, vetting, gallery)
     assert session.marked == ids(gallery, 4)
 
 
+def test_clicks_give_the_chosen_grade_and_take_it_back(qtbot, vetting, gallery):
+    session = vetting.session
+    gallery.click.setCurrentIndex(gallery.click.findData("X"))
+    click(qtbot, gallery, 0)
+    click(qtbot, gallery, 3, SHIFT)
+    wanted = sorted(ids(gallery, 0, 1, 2, 3))
+    assert [row.grade for row in session.rows(wanted)] == ["X"] * 4
+    assert session.selection in ids(gallery, 3)  # it stays where one clicked
+    click(qtbot, gallery, 1)
+    assert [row.grade for row in session.rows(wanted)].count("X") == 3
+    click(qtbot, gallery, 2, CONTROL)  # only selects
+    assert [row.grade for row in session.rows(wanted)].count("X") == 3
+    press(qtbot, vetting, KEY.Key_Z, CONTROL)
+    press(qtbot, vetting, KEY.Key_Z, CONTROL)
+    assert [row.grade for row in session.rows(wanted)].count("X") == 1
+    gallery.click.setCurrentIndex(0)
+    click(qtbot, gallery, 0)
+    assert [row.grade for row in session.rows(wanted)].count("X") == 1
+
+
 def test_rows_selected_in_the_table_are_selected_in_the_gallery(qtbot, vetting, gallery):
     press(qtbot, vetting, KEY.Key_T, CONTROL)
     panel = vetting.panels["candidates"]
