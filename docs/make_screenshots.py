@@ -127,7 +127,7 @@ def take_pictures(folder: Path, paths: list[Path], work: Path) -> None:
     for row in best:
         session.select(row.id)
         session.grade("A" if row.id in lenses else "X")
-    window.swap_list()
+    window.docks["gallery"].raise_()
     window.spread_list()
     take("gallery")
     save_page(folder / "report.webp")
