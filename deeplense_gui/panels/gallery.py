@@ -109,20 +109,16 @@ class GalleryPanel(QWidget):
             "What a click on a stamp does. Where it grades, Shift and a click grade all from the last one on, "
             "and a click on what has that grade takes it back"
         )
-        self.group.setAccessibleName("Groups")
-        self.click.setAccessibleName("Click")
-        for text, widget, share in (
-            ("Si&ze", self.size, 1), ("Fie&ld", self.field, 0), ("&View", self.look, 0), ("", self.group, 0),
-            ("", self.click, 0),
-        ):  # fmt: skip
-            if text:
-                widget.setAccessibleName(text.replace("&", ""))
-            if text:
-                label = QLabel(text)
-                label.setProperty("role", "muted")
-                label.setBuddy(widget)
-                row.addWidget(label)
+        for text, widget, share in (("Si&ze", self.size, 1), ("Fie&ld", self.field, 0), ("&View", self.look, 0)):
+            widget.setAccessibleName(text.replace("&", ""))
+            label = QLabel(text)
+            label.setProperty("role", "muted")
+            label.setBuddy(widget)
+            row.addWidget(label)
             row.addWidget(widget, share)
+        for name, widget in (("Groups", self.group), ("Click", self.click)):
+            widget.setAccessibleName(name)
+            row.addWidget(widget)
         row.addStretch(1)
         return frame
 

@@ -128,6 +128,7 @@ class StretchBar(QFrame):
     def _lay_out(self) -> None:
         self.row, self._second, self.buttons = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
         self._finer = QWidget()  # goes below where there is no room beside the others
+        self._details = (self.low, self.high, self.softening, self.midtone)  # what is on it
         finer = QHBoxLayout(self._finer)
         finer.setContentsMargins(0, 0, 0, 0)
         for row in (self.row, self._second, self.buttons, finer):
@@ -172,20 +173,19 @@ class StretchBar(QFrame):
 
     def _wanted(self, *, labels: bool) -> int:
         """How wide all is in one row, with or without the labels."""
-        margins = self.contentsMargins()
-        apart = [self.view, self.kind, self.preset, self.colours_button, self.limits, self.colour_map]
-        finer = [self.low, self.high, self.softening, self.midtone]
-        shown = sum(self._breadth(w.isHidden(), min(w.sizeHint().width(), w.maximumWidth())) for w in (*apart, *finer))
+        apart = (self.view, self.kind, self.preset, self.colours_button, self.limits, self.colour_map)
+        both = (*apart, *self._details)
+        shown = sum(self._breadth(w.isHidden(), min(w.sizeHint().width(), w.maximumWidth())) for w in both)
         named = [label for label in self._labels if labels and not label.buddy().isHidden()]
         shown += sum(self._breadth(False, label.sizeHint().width()) for label in named)
         edges = self.layout().contentsMargins()
-        return shown + self.buttons.sizeHint().width() + edges.left() + edges.right() + margins.left() + margins.right()
+        return shown + self.buttons.sizeHint().width() + edges.left() + edges.right()
 
     def _fit(self) -> None:
         labelled = self.width() >= self._wanted(labels=True)
         for label in self._labels:
             label.setVisible(labelled and not label.buddy().isHidden())
-        self._finer.setVisible(not all(w.isHidden() for w in (self.low, self.high, self.softening, self.midtone)))
+        self._finer.setVisible(not all(widget.isHidden() for widget in self._details))
         below = self.width() < self._wanted(labels=False)
         if below != (self._second.indexOf(self._finer) >= 0):
             if below:
@@ -370,9 +370,7 @@ class StretchBar(QFrame):
             self.memory.keep_for_survey(survey)
 
     def _restore_limits(self, typed: Any) -> None:
-        """Take the limits that were typed for this survey, else the share of pixels chosen last: counts of another
-        survey mean nothing here.
-        """
+        """Take the limits typed for this survey, else the share chosen last: counts of another mean nothing here."""
         if isinstance(typed, list) and len(typed) == 2:
             self.limits.setCurrentIndex(self.limits.findData("custom"))
             for field, value in zip((self.low, self.high), typed, strict=True):

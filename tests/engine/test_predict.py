@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import WEIGHTS, calibrated, file_sha256, save_card, sigmoid
-from engine.models.predict import VIEWS, Classifier, load_classifier, outputs_of, view
+from engine.models.predict import VIEWS, Classifier, _turned, load_classifier, outputs_of, view
 from engine.types import Cutouts, ModelCard
 
 SIZE, SCALES = 32, (0.2, 0.6)
@@ -96,6 +96,12 @@ def test_eight_views_do_not_see_how_the_sky_is_turned(classifier: Classifier) ->
 def test_the_views_of_a_square_are_eight_different_ones() -> None:
     square = torch.arange(9.0).reshape(1, 1, 1, 3, 3)
     assert len({tuple(view(square, number).flatten().tolist()) for number in VIEWS[8]}) == 8
+
+
+def test_arrays_are_turned_as_tensors_are() -> None:
+    stamps = np.random.default_rng(1).random((2, 3, 1, 5, 5), np.float32)
+    for number in VIEWS[8]:
+        np.testing.assert_array_equal(_turned(stamps, number), view(torch.from_numpy(stamps), number).numpy())
 
 
 @pytest.mark.parametrize("views", [0, 3, 16])
