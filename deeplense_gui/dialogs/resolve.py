@@ -49,6 +49,7 @@ class ResolveDialog(QDialog):
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
         self._consensus: Any = None
+        self._asked: Any = None
         self.together = QLabel(objectName="together")
         self.together.setProperty("role", "muted")
         self.together.setToolTip(TOGETHER)
@@ -86,7 +87,20 @@ class ResolveDialog(QDialog):
         session.scheme_changed.connect(self.show_state)
         session.project_opened.connect(self._on_project)
         self.show_state()
-        session.find_consensus(self._take_consensus)
+        self._ask_together()
+
+    def _ask_together(self) -> None:
+        self._drop()
+        self._asked = self._session.find_consensus(self._take_consensus)
+
+    def _drop(self) -> None:
+        if self._asked is not None:
+            self._session.drop(self._asked)
+
+    def done(self, result: int) -> None:
+        """Close; what is still asked has nobody to go to."""
+        self._drop()
+        super().done(result)
 
     def _take_consensus(self, found: Any) -> None:
         self._consensus = found
@@ -114,8 +128,8 @@ class ResolveDialog(QDialog):
     def _on_changed(self, changes: Changes) -> None:
         if not changes.ids or self._session.selection in changes.ids:
             self.show_state()
-        if "grades" in changes.kinds:
-            self._session.find_consensus(self._take_consensus)
+        if "grades" in changes.kinds and self.isVisible():
+            self._ask_together()
 
     def _make_buttons(self) -> None:
         """One button a grade of the scheme."""

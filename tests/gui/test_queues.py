@@ -377,3 +377,15 @@ def test_how_far_graders_agree_is_told_beside_how_each_does(qtbot, divided):
     window.session.set_blind(True)
     assert window.session.agreement() is None
     assert window.session.find_consensus(print) is None
+
+
+def test_what_is_worked_out_when_the_dialog_closes_has_nobody_to_go_to(qtbot, divided):
+    window, asked, ids = divided
+    session = window.session
+    qtbot.waitUntil(lambda: not session.jobs.unfinished, timeout=5_000)
+    session.project.grade(ids, "B", grader="Cy")
+    asked._ask_together()
+    asked.close()
+    session.agree("B")  # nor is anything asked any more
+    qtbot.waitUntil(lambda: not session.jobs.unfinished, timeout=5_000)
+    qtbot.waitUntil(lambda: not window.findChildren(ResolveDialog), timeout=5_000)
