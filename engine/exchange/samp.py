@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -96,6 +98,7 @@ class Connection:
         self._hub: Any = None
         self._closed, self._wake = threading.Event(), threading.Event()
         self._ending = threading.Lock()
+        self._awaited: list[queue.SimpleQueue[Mapping[str, Any] | None]] = []  # None: no answer will come
 
     @property
     def is_hub(self) -> bool:
@@ -171,11 +174,25 @@ class Connection:
         yield Step(len(to), len(to), (Delivery(tuple(taken), tuple(troubles)),))
 
     def _call(self, client: Client, kind: str, parameters: Mapping[str, str]) -> str:
-        message = {"samp.mtype": kind, "samp.params": dict(parameters)}
+        # Not the hub's own callAndWait: that of pyvo and astropy loses an answer that comes at once.
+        tag, answers = uuid.uuid4().hex, queue.SimpleQueue[Mapping[str, Any] | None]()
+        self._awaited.append(answers)
+        listener = self._client.client
+        listener.bind_receive_response(tag, lambda *told: answers.put(told[-1]))
         try:
-            answer = self._client.call_and_wait(client.id, message, str(DELIVERY))
+            self._client.call(client.id, tag, {"samp.mtype": kind, "samp.params": dict(parameters)})
+            if self._closed.is_set():
+                answers.put(None)
+            answer = answers.get(timeout=DELIVERY)
+        except queue.Empty:
+            raise ExchangeError(f"{client.name} did not answer within {DELIVERY} s") from None
         except _TROUBLE as error:
             raise ExchangeError(f"{client.name} did not answer ({_short(error)})") from error
+        finally:
+            self._awaited.remove(answers)
+            listener.unbind_receive_response(tag)
+        if answer is None:
+            raise ExchangeError(f"{client.name} did not answer before the connection to the SAMP hub ended")
         if answer.get("samp.status") == samp.SAMP_STATUS_ERROR:
             said = answer.get("samp.error", {}).get("samp.errortxt") or "it gives no reason"
             raise ExchangeError(f"{client.name} did not take it ({said})")
@@ -183,7 +200,7 @@ class Connection:
 
     def close(self) -> None:
         """Unregister, and stop the hub if it is ours. May take a second; call it from a thread that may wait."""
-        self._closed.set()
+        self._end()
         self._wake.set()
         with self._ending:
             with contextlib.suppress(*_TROUBLE):
@@ -193,6 +210,12 @@ class Connection:
                 with contextlib.suppress(*_TROUBLE):
                     self._hub.stop()
                 self._hub = None
+
+    def _end(self) -> None:
+        """Tell nothing any more, and leave nobody waiting for an answer."""
+        self._closed.set()
+        for answers in tuple(self._awaited):
+            answers.put(None)
 
     def _stop_listening(self) -> None:
         """End the thread of a client whose hub has gone: ``disconnect`` leaves it then."""
@@ -229,7 +252,7 @@ class Connection:
 
     def _lose(self) -> None:
         if not self._closed.is_set():
-            self._closed.set()
+            self._end()
             self._stop_listening()
             self._on_lost("The SAMP hub has gone: connect again when it, or another, is there")
 

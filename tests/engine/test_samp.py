@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 
 import pytest
+from pyvo import samp
 
 from engine.errors import ExchangeError
-from engine.exchange.samp import HIGHLIGHT, POINT, TABLE, Client, Connection, Message
+from engine.exchange.samp import HIGHLIGHT, POINT, TABLE, Client, Connection, Delivery, Message
 from tests.samp_parts import VIEWER, own_hub, program, running_hub
 
 
@@ -64,6 +67,42 @@ def test_a_message_goes_to_all_that_take_it_or_to_one(told):
         assert topcat.received.empty()
 
 
+def delivered(connection, client) -> Delivery:
+    return list(connection.deliver(TABLE, {"url": "file:///t.vot"}, [client]))[-1].items[0]
+
+
+def test_an_answer_that_comes_before_the_hub_expects_it_is_not_lost(told, monkeypatch):
+    at_once = samp.SAMPHubServer._call
+
+    def slow_to_return(hub, *arguments):
+        identity = at_once(hub, *arguments)
+        time.sleep(0.3)  # the program has answered by now
+        return identity
+
+    monkeypatch.setattr(samp.SAMPHubServer, "_call", slow_to_return)
+    monkeypatch.setattr("engine.exchange.samp.DELIVERY", 5)
+    with running_hub(), program("TOPCAT"):
+        told.connection.open()
+        told.wait_for(HUB, "TOPCAT")
+        (topcat,) = (client for client in told.connection.clients if client.name == "TOPCAT")
+        assert delivered(told.connection, topcat) == Delivery(("TOPCAT",))
+
+
+def test_what_is_awaited_ends_with_the_hub_and_with_patience(told, monkeypatch):
+    monkeypatch.setattr("engine.exchange.samp.DELIVERY", 0.2)
+    with running_hub() as hub, program("TOPCAT") as topcat:
+        topcat.client.bind_receive_call(TABLE, lambda *_: None)  # never answers
+        told.connection.open()
+        told.wait_for(HUB, "TOPCAT")
+        (client,) = (client for client in told.connection.clients if client.name == "TOPCAT")
+        assert "did not answer within 0.2 s" in delivered(told.connection, client).troubles[0]
+        monkeypatch.setattr("engine.exchange.samp.DELIVERY", 60)
+        asked = time.monotonic()
+        threading.Timer(0.3, hub.stop).start()
+        assert "before the connection to the SAMP hub ended" in delivered(told.connection, client).troubles[0]
+        assert time.monotonic() - asked < 30
+
+
 def test_messages_come_in_with_their_sender_and_calls_are_answered(told):
     with running_hub(), program("Aladin") as aladin:
         told.connection.open()
@@ -71,8 +110,10 @@ def test_messages_come_in_with_their_sender_and_calls_are_answered(told):
         aladin.tell(POINT, ra="10.5", dec="-3")
         assert told.messages.get(timeout=10) == Message(POINT, {"ra": "10.5", "dec": "-3"}, "Aladin")
         own = next(i for i in aladin.client.get_registered_clients() if _name(aladin, i) == "DeepLense")
-        answer = aladin.client.ecall_and_wait(own, HIGHLIGHT, "10", **{"table-id": "t", "row": "3"})
-        assert answer["samp.status"] == "samp.ok"
+        answers = queue.Queue()
+        aladin.client.bind_receive_response("row", lambda *told: answers.put(told[-1]))
+        aladin.client.ecall(own, "row", HIGHLIGHT, **{"table-id": "t", "row": "3"})
+        assert answers.get(timeout=10)["samp.status"] == "samp.ok"
         assert told.messages.get(timeout=10).parameters["row"] == "3"
 
 
