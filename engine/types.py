@@ -375,6 +375,7 @@ class LensFit:
     circle that was fitted, outliers counted linearly, ``chi2_alone`` that of the deflector without a lensed source.
     ``data``, ``model``, ``arcs`` (the lensed source alone) and ``residual`` (in sigmas) are (n, n) and span ``side``
     arcsec, ``source`` (m, m) spans ``source_side``; NaN where nothing was fitted. ``notes`` say what speaks against it.
+    ``parameters`` are all numbers of the fit, as engine.interpret.lens_model.parameters names them.
     """
 
     einstein_radius: float
@@ -395,3 +396,37 @@ class LensFit:
     residual: FloatArray
     source: FloatArray
     notes: tuple[str, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Substructure:
+    """Which substructure a lens may carry, as a network tells it from copies of that lens (engine.interpret).
+
+    ``probability`` of each of ``classes``, held equally likely before; ``right`` is the fraction of copies that are
+    told right and ``chance`` what guessing would reach; ``typical`` is the fraction of copies (of the class that fits
+    best) further from their kind than the stamp. ``place`` (2,) is where the network puts the stamp and ``places`` (m,
+    2) where it puts the copies, those of class k where ``labels`` (m,) is k. ``stamp`` (n, n) and ``examples`` (class,
+    n, n), a copy of each class, span ``side`` arcsec, without lens light. ``left`` is what a smooth lens would leave
+    over of such copies, the median mean square in sigmas of each class. ``notes`` say what speaks against it.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    probability: tuple[float, ...]
+    right: float
+    chance: float
+    typical: float
+    place: NDArray[np.float64]
+    places: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    stamp: FloatArray
+    examples: FloatArray
+    left: tuple[float, ...]
+    side: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything can be told at all: the copies are told apart, and the stamp is like them."""
+        return not self.notes

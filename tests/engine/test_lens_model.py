@@ -196,10 +196,10 @@ def test_many_are_fitted_in_processes_and_errors_come_with_their_request(found: 
 
 
 _ASKS = """
-from engine.interpret.lens_model import stamps
+from engine.interpret import aside
 
 if __name__ == "__main__":
-    print(stamps._pool(1).submit(stamps.os.getpid).result(), flush=True)
+    print(aside._pool(1).submit(aside.os.getpid).result(), flush=True)
     input()
 """
 

@@ -46,6 +46,7 @@ def described(view: View, found: OptimizeResult, alone: Vector, request: FitRequ
         arcs=_float(arcs),
         residual=_float(np.where(view.inside, left, np.nan)),
         source=_float(source),
+        parameters=p,
     )
     return replace(fit, notes=_notes(fit, found, view, request))
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 
 from engine.detect.sources import find_sources, sigma_image
 from engine.errors import DataError, ImageError
 from engine.images.cutouts import cut
+from engine.interpret.aside import run_aside
 from engine.interpret.lens_model.fit import fit_lens
 from engine.interpret.lens_model.view import FitRequest
 from engine.simulate.psf import OVERSAMPLING, measure_point_spread
@@ -25,7 +21,6 @@ _USUAL = 12.0  # arcsec
 _AROUND = 1024  # pixels a side in which stars are looked for
 _ASSUMED = 2.5  # pixels: the FWHM of a well-sampled image
 _WIDE = 5.0  # pixels: what is wider than this, where no star is near, is no star either
-_WAIT = 0.15  # seconds between steps
 
 
 def usual_side(mosaic: Mosaic, einstein_radius: float | None = None) -> float:
@@ -100,24 +95,7 @@ def fit_lenses(requests: Sequence[FitRequest], processes: int = 1) -> Iterator[S
     Each item is the index of a request with its LensFit, or with the ImageError that it ended in; in the order in which
     they are done. Closing the generator lets go of those that have not begun.
     """
-    pool, total = _pool(processes), len(requests)
-    yield Step(0, total, note="Fitting")
-    try:
-        waiting: dict[Future[LensFit | ImageError], int] = {
-            pool.submit(_fitted, one): k for k, one in enumerate(requests)
-        }
-        try:
-            while waiting:
-                done, _ = wait(waiting, _WAIT, FIRST_COMPLETED)
-                items = tuple((waiting.pop(one), one.result()) for one in done)
-                yield Step(total - len(waiting), total, items, "Fitting")
-        finally:
-            for one in waiting:
-                one.cancel()
-    except BrokenProcessPool:  # no memory for a process, or it was killed: slower, but here
-        _pool.cache_clear()
-        for number, request in enumerate(requests):
-            yield Step(number + 1, total, ((number, _fitted(request)),), "Fitting")
+    return run_aside([partial(_fitted, one) for one in requests], "Fitting", processes)
 
 
 def _fitted(request: FitRequest) -> LensFit | ImageError:
@@ -127,21 +105,3 @@ def _fitted(request: FitRequest) -> LensFit | ImageError:
         return error
     found: LensFit = last.items[0]
     return found
-
-
-@lru_cache(maxsize=1)
-def _pool(processes: int) -> ProcessPoolExecutor:
-    """Processes that stay for the next fit: starting one takes longer than a fit."""
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that asked is gone: a pool whose owner was killed would wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
