@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One image, or one a band.")]
 Bands = Annotated[str | None, typer.Option(metavar="g,r,i", help="Bands, in the order of the files.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same arcs.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same arcs.")]
 Gain = Annotated[float | None, typer.Option(metavar="E", help="Electrons a unit, for the arcs' photon noise.")]
 Seeing = Annotated[float | None, typer.Option(metavar="ARCSEC", help="FWHM, where stars are too few to tell.")]
 

@@ -18,6 +18,7 @@ from engine.errors import DataError
 from engine.export.atomic import atomic
 from engine.images.cutouts import cut, cut_array
 from engine.images.mosaic import COARSE
+from engine.images.room import check_room
 from engine.simulate.inject import FAINTEST_CONTRAST, SCATTER, Arc, Telescope, asymmetry, choose_hosts, paint
 from engine.simulate.psf import PointSpread, gaussian_point_spread, measure_point_spread
 from engine.types import FloatArray, Mosaic, Step
@@ -259,6 +260,7 @@ def _truth(request: InjectRequest, sky: Field, one: Painted) -> dict[str, float]
 
 
 def _write(request: InjectRequest, out: Path, rows: list[tuple[FloatArray, int, str, dict[str, float]]]) -> None:
+    check_room(out.parent, sum(row[0].nbytes for row in rows))
     with atomic(out) as partial, h5py.File(partial, "w") as file:
         file.create_dataset("cutouts", data=np.stack([row[0] for row in rows]))
         label = file.create_dataset("label", data=np.array([row[1] for row in rows], np.int8))

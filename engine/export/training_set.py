@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from math import cos, floor, radians
+from math import cos, floor, prod, radians
 from pathlib import Path
 
 import h5py
@@ -18,6 +18,7 @@ from engine.catalogue import Project
 from engine.errors import DataError
 from engine.export.atomic import atomic
 from engine.images.cutouts import cut
+from engine.images.room import check_room
 from engine.types import Candidate, FloatArray, Mosaic, Step
 
 VERSION = 1
@@ -75,15 +76,18 @@ def training_set_job(
     poor = next((mosaic for mosaic in chosen.values() if not set(bands) & set(mosaic.bands)), None)
     if poor is not None:
         raise DataError(f"{poor.name} has none of the bands {', '.join(bands)}: leave it out, or name its bands")
+    shape = (len(pixel_scales), len(bands), size, size)
     with atomic(path) as partial, h5py.File(partial, "w") as file:
-        shape = (len(pixel_scales), len(bands), size, size)
+        check_room(path.parent, 4 * len(rows) * prod(shape))
         chunks = (min(16, len(rows)), *shape)
         cutouts = file.create_dataset("cutouts", (len(rows), *shape), np.float32, chunks=chunks, fillvalue=np.nan)
         file.attrs.update(recipe="graded", seed=-1, version=VERSION, pixel_scales=pixel_scales, bands=list(bands))
         _write_truth(file, rows, chosen, labels, classes)
         for done, batch in _batches(rows):
             mosaic = chosen[rows[batch[0]].mosaic]
-            cutouts[batch] = _cut(mosaic, [rows[i] for i in batch], bands, size, pixel_scales)
+            stamps = _cut(mosaic, [rows[i] for i in batch], bands, size, pixel_scales)
+            check_room(path.parent, stamps.nbytes)
+            cutouts[batch] = stamps
             yield Step(done, len(rows), note=f"{done} of {len(rows)} stamps cut")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import h5py
 import numpy as np
 
 from engine.errors import DataError
+from engine.images.room import check_room
 from engine.simulate import bands, dark_matter, finder
 from engine.simulate.recipe import Example, Recipe, Value
 from engine.types import Step
@@ -81,18 +83,35 @@ def simulate(
         raise DataError(f"Cannot simulate {count} stamps; ask for one at least.")
     if size is not None and size < SMALLEST:
         raise DataError(f"Stamps of {size} pixels show nothing; ask for {SMALLEST} at least.")
-    if not out.parent.is_dir():
-        raise DataError(f"The folder {out.parent} does not exist; make it or choose another --out.")
+    check_place(out, seed)
     order = _Order(recipe, seed, size or made.size, pixel_scales or made.pixel_scales, made.choose(options or {}))
     part = out.with_name(out.name + ".part")
+    shape = (len(order.pixel_scales), len(made.bands), order.size, order.size)
     try:
+        check_room(out.parent, count * math.prod(shape) * np.dtype(made.dtype).itemsize)
         with h5py.File(part, "w") as file:
-            yield from _fill(file, order, count, processes or os.cpu_count() or 1)
+            yield from _fill(file, order, shape, count, processes or os.cpu_count() or 1)
         os.replace(part, out)
     except OSError as error:
         raise DataError(f"Cannot write {out}: {error}; free some space or choose another --out.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_place(out: Path, seed: int) -> None:
+    """Refuse, before any work, a place where no file can be made, or a seed that is none.
+
+    Raises
+    ------
+    DataError
+        for either
+    """
+    if not out.parent.is_dir():
+        raise DataError(f"The folder {out.parent} does not exist; make it or choose another --out.")
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give a file name as --out.")
+    if not 0 <= seed < 2**63:
+        raise DataError(f"The seed {seed} is no number from 0 to 2^63 - 1; choose another.")
 
 
 def find_recipe(name: str) -> Recipe:
@@ -128,9 +147,8 @@ class _Order:
         ]
 
 
-def _fill(file: h5py.File, order: _Order, count: int, processes: int) -> Iterator[Step]:
+def _fill(file: h5py.File, order: _Order, shape: tuple[int, ...], count: int, processes: int) -> Iterator[Step]:
     recipe = RECIPES[order.recipe]
-    shape = (len(order.pixel_scales), len(recipe.bands), order.size, order.size)
     cutouts = file.create_dataset("cutouts", (count, *shape), recipe.dtype, chunks=(min(ROWS, count), *shape))
     label = file.create_dataset("label", (count,), np.int8)
     label.attrs["classes"] = list(recipe.classes)
@@ -146,6 +164,7 @@ def _fill(file: h5py.File, order: _Order, count: int, processes: int) -> Iterato
         waiting += batch[: count - done - len(waiting)]
         made = done + len(waiting)
         while len(waiting) >= ROWS or (waiting and made == count):
+            check_room(Path(file.filename).parent, ROWS * math.prod(shape) * cutouts.dtype.itemsize)
             _write(cutouts, label, columns, done, waiting[:ROWS])
             done += len(waiting[:ROWS])
             del waiting[:ROWS]

@@ -13,6 +13,8 @@ import h5py
 import numpy as np
 
 from engine.errors import DataError
+from engine.images.room import check_room
+from engine.simulate.dataset import check_place
 from engine.simulate.patches import COLUMNS, Patch, make_patches
 from engine.types import Step
 
@@ -52,11 +54,11 @@ def simulate_patches(
     out = Path(out)
     if count < 1 or size < 64 or not pixel_scale > 0:
         raise DataError(f"Cannot simulate {count} patches of {size} px of {pixel_scale:g}: ask for 1 of 64 px or more.")
-    if not out.parent.is_dir():
-        raise DataError(f"The folder {out.parent} does not exist; make it or choose another --out.")
+    check_place(out, seed)
     part = out.with_name(out.name + ".part")
     make = partial(_make_batch, seed, size, pixel_scale)
     try:
+        check_room(out.parent, 2 * count * size**2)
         with h5py.File(part, "w") as file:
             file.attrs.update(recipe=RECIPE, seed=seed, version=VERSION, pixel_scale=pixel_scale, bands=["any"])
             yield from _fill(file, make, count, size, processes or os.cpu_count() or 1)
@@ -77,6 +79,7 @@ def _fill(file: h5py.File, make: Any, count: int, size: int, processes: int) -> 
     for batch in _in_order(make, processes):
         batch = batch[: count - done]
         rows = slice(done, done + len(batch))
+        check_room(Path(file.filename).parent, 2 * len(batch) * size**2)
         images[rows, 0] = np.clip([patch.pixels for patch in batch], -_LARGEST, _LARGEST).astype(np.float16)
         seeing[rows] = [patch.seeing for patch in batch]
         group[rows] = [patch.group for patch in batch]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.models import preprocess
+from engine.train.array_file import new_array
 from engine.train.data import TrainingSet
 
 _CHUNK = 256
@@ -37,19 +37,10 @@ def prepare_all(data: TrainingSet, channels: Sequence[str], path: Path, *, threa
     Half precision keeps three digits, far below the noise of a stamp, in half of the disk and memory. The file
     appears under its name only when it is whole.
     """
-    temporary = path.with_suffix(".part")
-    out: np.memmap[Any, np.dtype[np.float16]] | None = None
-    try:
-        for place, made in prepared(data, channels, threads=threads):
-            if out is None:
-                out = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(data), *made.shape[1:]))
-            out[place] = made
+    with new_array(path) as append:
+        for _, made in prepared(data, channels, threads=threads):
+            append(made, len(data))
             yield len(made)
-        if out is not None:
-            out.flush()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def prepared(

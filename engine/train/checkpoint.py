@@ -6,6 +6,7 @@ the file. Python writes and reads floats in JSON exactly, so a resumed training 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -26,14 +27,26 @@ def save_state(state: Any, path: Path) -> None:
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, header: str = "") -> None:
-    """Write named tensors, at once or not at all."""
+    """Write named tensors, at once or not at all.
+
+    Raises
+    ------
+    ModelError
+        A file that cannot be written; one that was there stays as it was.
+    """
     temporary = path.with_suffix(".part")
-    # Not save_file, which makes files that only their owner can read.
-    with temporary.open("wb") as file:
-        file.write(save(tensors, {"state": header} if header else None))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        # Not save_file, which makes files that only their owner can read.
+        with temporary.open("wb") as file:
+            file.write(save(tensors, {"state": header} if header else None))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        message = f"{path} cannot be written ({error.strerror or error}): free some space"
+        raise ModelError(f"{message}; a training goes on from its last epoch with --resume") from error
 
 
 def load_state(path: Path) -> Any:

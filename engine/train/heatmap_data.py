@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from engine.errors import DataError
 from engine.models import local_sky
 from engine.models.card import file_sha256
+from engine.train.array_file import new_array
 from engine.train.data import split
 
 COLUMNS = ("image", "x", "y", "einstein_radius", "arc_snr")
@@ -28,13 +28,11 @@ COLUMNS = ("image", "x", "y", "einstein_radius", "arc_snr")
 class PatchSet:
     """All but the pixels of one or more files of patches (engine.simulate.patch_set).
 
-    ``lenses`` holds COLUMNS, ``image`` counting over all files; ``group`` (n,) is the scene of each patch; ``starts``
-    the first patch of each file.
+    ``lenses`` holds COLUMNS, ``image`` counting over all files; ``group`` (n,) is the scene of each patch.
     """
 
     paths: tuple[Path, ...]
     sha256: tuple[str, ...]
-    starts: tuple[int, ...]
     size: int
     pixel_scale: float
     group: NDArray[np.int64]
@@ -87,7 +85,6 @@ def open_patch_set(paths: Sequence[Path | str]) -> PatchSet:
     return PatchSet(
         paths=tuple(one.paths[0] for one in found),
         sha256=tuple(one.sha256[0] for one in found),
-        starts=tuple(int(start) for start in starts[:-1]),
         size=head.size,
         pixel_scale=head.pixel_scale,
         group=np.concatenate([one.group for one in found]),
@@ -111,7 +108,6 @@ def _read(path: Path) -> PatchSet:
         return PatchSet(
             paths=(path,),
             sha256=(file_sha256(path),),
-            starts=(0,),
             size=int(images.shape[-1]),
             pixel_scale=float(file.attrs["pixel_scale"]),
             group=np.asarray(file["group"][()], np.int64),
@@ -136,28 +132,15 @@ def prepare_patches(data: PatchSet, channels: Sequence[str], path: Path, *, thre
 
     The file appears under its name only when it is whole.
     """
-    temporary = path.with_suffix(".part")
-    pending: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
-    try:
-        out = np.lib.format.open_memmap(temporary, "w+", np.float16, (len(data), len(channels), data.size, data.size))
-        with ThreadPoolExecutor(threads) as pool:
-            for start, place in zip(data.starts, data.paths, strict=True):
-                with h5py.File(place) as file:
-                    images = file["images"]
-                    for index in range(len(images)):
-                        pixels = images[index].astype(np.float32)
-                        pending.append((start + index, pool.submit(local_sky.prepare_region, pixels, channels)))
-                        if len(pending) > 4 * threads:
-                            yield _store(out, pending)
-            while pending:
-                yield _store(out, pending)
-        out.flush()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _store(out: NDArray[np.float16], pending: deque[tuple[int, Future[NDArray[np.float32]]]]) -> int:
-    index, future = pending.popleft()
-    out[index] = future.result()
-    return 1
+    pending: deque[Future[NDArray[np.float32]]] = deque()
+    with new_array(path) as append, ThreadPoolExecutor(threads) as pool:
+        for place in data.paths:
+            with h5py.File(place) as file:
+                for pixels in file["images"]:
+                    pending.append(pool.submit(local_sky.prepare_region, pixels.astype(np.float32), channels))
+                    if len(pending) > 4 * threads:
+                        append(pending.popleft().result()[None], len(data))
+                        yield 1
+        while pending:
+            append(pending.popleft().result()[None], len(data))
+            yield 1

@@ -135,6 +135,8 @@ def check(request: TrainRequest) -> None:
         raise ModelError(f"the blur is a FWHM of 0 arcsec or more, not {request.blur:g}: change it")
     if request.shift < 0 or (request.patience is not None and request.patience < 1):
         raise ModelError("a shift is 0 pixels or more and a patience at least 1 epoch: change them")
+    if not all(0 <= seed < 2**63 for seed in (request.seed, request.split_seed)):
+        raise ModelError("seeds are whole numbers from 0 to 2^63 - 1: change them")
     if request.epochs < 1 or request.batch_size < 2 or not request.learning_rate > 0:
         raise ModelError("at least 1 epoch, a batch of at least 2 and a learning rate above 0 are needed: change them")
     if min(request.validation, request.test) <= 0 or request.validation + request.test >= 1:

@@ -1,5 +1,6 @@
 """What is broken in a published set is named and left out; what cannot be used at all is an error that says why."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,10 +98,8 @@ def test_images_of_other_bands_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.train.readers.convert as module
-
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1}))
-    with pytest.raises(DataError, match="needs 0 MB"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1}))
+    with pytest.raises(DataError, match="has room for 0 MB"):
         finish(convert(published(tmp_path / "in", "classes"), tmp_path / "set.h5"))
 
 

@@ -1,5 +1,7 @@
 """The simulator: reproducible; light adds up, lenses obey the lens equation, twins differ by the arc alone."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -187,3 +189,11 @@ def test_field_is_reproducible_and_its_truth_agrees_with_its_wcs(tmp_path):
     for row in truth:
         here = pixels[round(row["y"]) - 15 : round(row["y"]) + 16, round(row["x"]) - 15 : round(row["x"]) + 16]
         assert here.max() > 5 * 4.0
+
+
+def test_a_place_or_a_seed_that_cannot_be_is_refused_before_any_work(tmp_path: Path) -> None:
+    for seed in (-1, 2**63):
+        with pytest.raises(DataError, match=r"is no number from 0 to 2\^63 - 1"):
+            next(simulate("finder", tmp_path / "set.h5", count=2, seed=seed))
+    with pytest.raises(DataError, match="is a folder; give a file name"):
+        next(simulate("finder", tmp_path, count=2, seed=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.export.atomic import atomic
+from engine.images.room import check_room
 from engine.train.readers.files import open_files
 from engine.train.readers.layouts import LAYOUTS
 from engine.train.readers.report import Report, Seen, commands, read_entry, survey, truth_columns
@@ -54,8 +54,8 @@ def convert(
         scale = pixel_scale or report.pixel_scale or 1.0
         report.commands = commands(path, report)[1:]
         shape = (1, len(names), side, side)
-        _check_room(Path(out), len(seen) * int(np.prod(shape)) * np.dtype(report.storage).itemsize)
         with atomic(Path(out)) as partial, h5py.File(partial, "w") as file:
+            check_room(partial.parent, len(seen) * int(np.prod(shape)) * np.dtype(report.storage).itemsize)
             chunks = (min(64, len(seen)), *shape)
             cutouts = file.create_dataset("cutouts", (len(seen), *shape), report.storage, chunks=chunks)
             file.attrs.update(recipe=report.layout, seed=-1, pixel_scales=[scale], bands=list(names))
@@ -69,7 +69,9 @@ def convert(
                 if name == "einstein_radius":
                     file[f"truth/{name}"].attrs["unit"] = "arcsec"
             for row, one in enumerate(seen):
-                cutouts[row, 0] = centred(read_entry(files, one.entry, known).image, side)
+                image = centred(read_entry(files, one.entry, known).image, side)
+                check_room(partial.parent, int(np.prod(chunks)) * image.itemsize)
+                cutouts[row, 0] = image
                 yield Step(report.files + row + 1, report.files + len(seen), note=f"{row + 1} of {len(seen)} written")
     return report
 
@@ -106,8 +108,3 @@ def _names(report: Report, seen: list[Seen], bands: tuple[str, ...] | None) -> t
 
 def _listed(report: Report) -> str:
     return ", ".join(f"{shape} ({count})" for shape, count in report.shapes.items())
-
-
-def _check_room(out: Path, needed: int) -> None:
-    if out.parent.is_dir() and shutil.disk_usage(out.parent).free < needed:
-        raise DataError(f"the set needs {needed >> 20} MB, {out.parent} has less: free some, or choose another folder")
