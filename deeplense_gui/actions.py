@@ -1,7 +1,7 @@
 """Every command once: menus, toolbar, context menus, the shortcut sheet and the tests read this table.
 
-Those that a project's scheme makes stand in ``grading_actions``, those to and from other programs in
-``interop_actions``.
+Those that a project's scheme makes stand in ``grading_actions``, those about one stamp in ``stamp_actions``, those to
+and from other programs in ``interop_actions``.
 A verb takes the main window; what belongs to the state goes straight on to its ``session``.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from deeplense_gui.grading_actions import Action, can_grade
 from deeplense_gui.interop_actions import INTEROP
 from deeplense_gui.session import Session
+from deeplense_gui.stamp_actions import STAMP, can_look_closer
 
 
 def _has_mosaic(session: Session) -> bool:
@@ -36,25 +37,8 @@ def _has_candidates(session: Session) -> bool:
     return not session.listing.empty
 
 
-def _has_selection(session: Session) -> bool:
-    return session.selection is not None
-
-
 def _can_write(session: Session) -> bool:
     return not session.read_only
-
-
-def _can_explain(session: Session) -> bool:
-    return _can_look_closer(session) and not session.conceals(session.candidate())
-
-
-def _can_copy(session: Session) -> bool:
-    return _has_selection(session) and not session.conceals(session.candidate())
-
-
-def _can_look_closer(session: Session) -> bool:
-    candidate = session.candidate()
-    return candidate is not None and session.mosaic_of(candidate) is not None
 
 
 def _can_undo(session: Session) -> bool:
@@ -240,51 +224,7 @@ ACTIONS: tuple[Action, ...] = (
         "go.ungraded", "Next without a grade", ("G",), lambda window: window.session.next_ungraded(),
         "Go to the next candidate that has no grade yet", "Grade", "", _has_candidates,
     ),
-    Action(
-        "explain.gradcam", "Explain: Grad-CAM", ("E",), lambda window: window.session.explain("gradcam"),
-        "Show which parts of the stamp made the score", "Stamp", "saliency", _can_explain,
-    ),
-    Action(
-        "explain.gradients", "Explain: integrated gradients", ("Shift+E",),
-        lambda window: window.session.explain("integrated_gradients"),
-        "Show which pixels made the score; slower, and finer", "Stamp", "saliency", _can_explain,
-    ),
-    Action(
-        "stamp.probe", "What the score hangs on", ("Shift+P",), lambda window: window.probe(),
-        "Score the stamp in worse seeing, fainter, moved, and in each band alone", "Stamp", "",
-        lambda session: session.can_probe,
-    ),
-    Action(
-        "stamp.lens", "Fit a lens model", ("Shift+M",), lambda window: window.fit_lens(),
-        "Fit a lens to the candidate: Einstein radius, model, what is left over", "Stamp", "", _can_explain,
-    ),
-    Action(
-        "stamp.next_view", "Next view", ("V",), lambda window: window.panels["inspector"].next_view(),
-        "Show the next of the views large: colours, stretches, bands, residual", "Stamp", "", _can_look_closer,
-        separator=True,
-    ),
-    Action(
-        "stamp.previous_view", "Previous view", ("Shift+V",), lambda window: window.panels["inspector"].next_view(-1),
-        "Show the view before large", "Stamp", "", _can_look_closer,
-    ),
-    Action(
-        "stamp.closer", "Narrower field", ("]",), lambda window: window.panels["inspector"].field.zoom(1.25),
-        "Show a narrower field in all views of the stamp", "Stamp", "", _can_look_closer,
-    ),
-    Action(
-        "stamp.farther", "Wider field", ("[",), lambda window: window.panels["inspector"].field.zoom(1 / 1.25),
-        "Show a wider field in all views of the stamp", "Stamp", "", _can_look_closer,
-    ),
-    Action(
-        "stamp.ring", "Einstein ring", ("R",), lambda window: window.panels["inspector"].ring_button.toggle(),
-        "Hide or show a ring to measure the Einstein radius with", "Stamp", "ring", _can_look_closer,
-    ),
-    Action(
-        "stamp.copy", "Copy the position", ("Ctrl+Shift+C",),
-        lambda window: window.panels["inspector"].facts.copy_position(),
-        "Copy right ascension and declination of the selected candidate", "Stamp", "copy", _can_copy,
-        separator=True,
-    ),
+    *STAMP,
     Action(
         "mosaic.go_to", "Go to…", ("Ctrl+G", "Ctrl+L"), lambda window: window.panels["mosaic"].goto.open(),
         "Type a position (RA Dec, l b, px x y) or a candidate, and go there", "Mosaic", "goto", _has_mosaic,
@@ -301,7 +241,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "view.centre", "Centre on the candidate", ("Z",),
         lambda window: window.panels["mosaic"].canvas.centre_on_selection(),
-        "Go to the selected candidate on the mosaic", "Mosaic", "centre", _can_look_closer,
+        "Go to the selected candidate on the mosaic", "Mosaic", "centre", can_look_closer,
     ),
     Action(
         "view.zoom_in", "Closer", ("+", "="), lambda window: window.panels["mosaic"].canvas.zoom_by(1.5),

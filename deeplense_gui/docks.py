@@ -54,6 +54,7 @@ class Docks(Asking):
             if panel.area == "bottom":  # their tabs name them; a title as well would cost a row of the list
                 dock.setTitleBarWidget(QWidget())
             self.docks[panel.id] = dock
+        self.panels["substructure"].wanted.connect(self.tell_substructure)
         self._lay_out()
         for dock in self.docks.values():
             dock.hide()
@@ -120,6 +121,12 @@ class Docks(Asking):
         self.docks["lens"].show()
         self.docks["lens"].raise_()
         self.panels["lens"].ask()
+
+    def tell_substructure(self) -> None:
+        """Tell the substructure of the selected candidate, with the band, field and seeing of the lens model."""
+        self.docks["substructure"].show()
+        self.docks["substructure"].raise_()
+        self.panels["substructure"].ask(**self.panels["lens"].options())
 
     def swap_list(self) -> None:
         """Show the gallery in the place of the table, or the table in that of the gallery."""

@@ -15,6 +15,7 @@ from deeplense_gui.panels.models import ModelsPanel
 from deeplense_gui.panels.mosaic import MosaicPanel
 from deeplense_gui.panels.online import OnlinePanel
 from deeplense_gui.panels.sensitivity import SensitivityPanel
+from deeplense_gui.panels.substructure import SubstructurePanel
 from deeplense_gui.panels.vetting import VettingPanel
 
 
@@ -40,6 +41,7 @@ PANELS: tuple[Panel, ...] = (
     Panel("candidates", "Candidates", "bottom", CandidatesPanel),
     Panel("gallery", "Gallery", "bottom", GalleryPanel, tabbed=True),
     Panel("lens", "Lens model", "bottom", LensPanel, tabbed=True),
+    Panel("substructure", "Substructure", "bottom", SubstructurePanel, tabbed=True),
     Panel("sensitivity", "Sensitivity", "bottom", SensitivityPanel, tabbed=True),
     Panel("online", "Online", "bottom", OnlinePanel, tabbed=True),
     Panel("models", "Model", "bottom", ModelsPanel, tabbed=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -138,9 +140,13 @@ class LensPanel(QWidget):
 
     def ask(self) -> None:
         """Fit a lens to the selected candidate, instead of a fit that is under way."""
-        side, seeing = (box.value() or None for box in (self.side, self.seeing))
-        if self.session.fit_lens(band=max(self.band.currentIndex(), 0), side=side, seeing=seeing) is not None:
+        if self.session.fit_lens(**self.options()) is not None:
             self.refresh()
+
+    def options(self) -> dict[str, Any]:
+        """The band, field and seeing that are chosen, as ``Session.fit_lens`` takes them."""
+        side, seeing = (box.value() or None for box in (self.side, self.seeing))
+        return {"band": max(self.band.currentIndex(), 0), "side": side, "seeing": seeing}
 
     def _keep(self) -> None:
         found = self._found()

@@ -40,7 +40,8 @@ class Core(QObject):
     Signals: ``changed(Changes)`` after each write to the project; ``filtered`` when the list's order or filter is new;
     ``selected(id | None)``, and ``marks_changed`` for what is marked with it; ``mosaic_opened(Mosaic | None)`` for the
     mosaic now shown; ``project_opened(Project | None)``; ``explaining(id, method)``, then ``explained(id, Saliency)``;
-    ``residual_made(id, Residual | None)``; ``lens_fitted(id)``; ``probed(id)`` with each change that was scored;
+    ``residual_made(id, Residual | None)``; ``lens_fitted(id)``; ``substructure_told(id)``;
+    ``probed(id)`` with each change that was scored;
     ``overlays_toggled(bool)``; ``blinded(bool)``; ``scheme_changed`` when grades and kinds are others;
     ``scanning(bool)``; ``message(text, level, choices)`` with level "info", "warning" or "error" and a tuple of
     ``Choice``, and ``settled(text)`` once that is no more so; ``models_changed`` when another model scores or there is
@@ -60,6 +61,7 @@ class Core(QObject):
     explained = Signal(int, object)
     residual_made = Signal(int, object)
     lens_fitted = Signal(int)
+    substructure_told = Signal(int)
     overlays_toggled = Signal(bool)
     scanning = Signal(bool)
     message = Signal(str, str, object)

@@ -7,7 +7,7 @@ import numpy as np
 from deeplense_gui.widgets import pictures
 from deeplense_gui.widgets.stamp import Picture
 from engine.images import scaling
-from engine.types import FloatArray, LensFit
+from engine.types import FloatArray, LensFit, Substructure
 
 _SOURCE_END = 50.0  # brightness of the middle of the source in units at which the stretch is no more linear
 
@@ -34,6 +34,26 @@ def make_pictures(fit: LensFit) -> dict[str, Picture]:
             pictures.single(pictures.asinh(source, _SOURCE_END)), fit.source_side,
         ),
     }  # fmt: skip
+
+
+KINDS = {"no_sub": "none", "cdm": "CDM subhalos", "axion": "axion vortex"}
+"""Kinds of substructure in words."""
+
+
+def make_copies(found: Substructure) -> dict[str, Picture]:
+    """The stamp without lens light and a copy of its lens of each kind, in one stretch."""
+    sky, noise = scaling.background(found.stamp)
+    zero, unit = np.float32(sky if np.isfinite(sky) else 0.0), np.float32(noise if noise > 0 else 1.0)
+    end = pictures.bright_end((found.stamp - zero) / unit)
+
+    def picture(pixels: FloatArray, name: str, tip: str) -> Picture:
+        return Picture(name, tip, pictures.single(pictures.asinh((pixels - zero) / unit, end)), found.side)
+
+    made = {"stamp": picture(found.stamp, "stamp", "The stamp without the light of the lens, which the model fills in")}
+    for kind, pixels in zip(found.classes, found.examples, strict=True):
+        words = KINDS.get(kind, kind)
+        made[kind] = picture(pixels, words.split()[0], f"One of the copies of this lens with substructure: {words}")
+    return made
 
 
 def numbers(fit: LensFit) -> str:

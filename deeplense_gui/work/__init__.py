@@ -12,7 +12,7 @@ from deeplense_gui.work.exporting import (
     write_cutout,
     write_picture_header,
 )
-from deeplense_gui.work.interpreting import Models, Residual, card, fit_lens, residual, saliency_method
+from deeplense_gui.work.interpreting import Models, Residual, card, fit_lens, lens_copies, residual, saliency_method
 from deeplense_gui.work.mosaics import (
     demo,
     known_objects,
@@ -72,6 +72,7 @@ __all__ = [
     "import_grades",
     "kept",
     "known_objects",
+    "lens_copies",
     "list_images",
     "matches",
     "merge",

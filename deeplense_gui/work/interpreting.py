@@ -70,18 +70,45 @@ def fit_lens(
 ) -> Iterator[Step]:
     """Fit a lens to a candidate; the item is a LensFit, or the error that says why there is none."""
     yield Step(0, 0, note=candidate.name)
-    from engine.interpret.lens_model.stamps import fit_lenses, fit_request
+    from engine.interpret.lens_model.stamps import fit_lenses
 
-    radius = candidate.einstein_radius
     try:
-        request = fit_request(
-            mosaic, candidate.x, candidate.y, band=band, side=side, seeing=seeing, einstein_radius=radius
-        )
+        request = _fit_request(mosaic, candidate, band, side, seeing)
     except EngineError as error:
         yield Step(1, 1, (error,))
         return
     for step in fit_lenses([request]):
         yield replace(step, items=tuple(found for _, found in step.items))
+
+
+def lens_copies(
+    mosaic: Mosaic, candidate: Candidate, band: int, side: float | None, seeing: float | None
+) -> Iterator[Step]:
+    """Fit a lens to a candidate and make copies of it; the items are a LensFit and its Copies, or an error."""
+    yield Step(0, 2, note=candidate.name)
+    from engine.interpret.lens_model.stamps import fit_lenses
+    from engine.interpret.substructure import copies_of
+
+    try:
+        request = _fit_request(mosaic, candidate, band, side, seeing)
+    except EngineError as error:
+        yield Step(2, 2, (error,))
+        return
+    found: Any = None
+    for step in fit_lenses([request]):
+        found = step.items[0][1] if step.items else found
+        yield Step(0, 2, note=step.note)
+    yield Step(1, 2, (found,))
+    if not isinstance(found, EngineError):
+        for step in copies_of(request, found):
+            yield Step(1 + step.done, 2, step.items, step.note)
+
+
+def _fit_request(mosaic: Mosaic, candidate: Candidate, band: int, side: float | None, seeing: float | None) -> Any:
+    from engine.interpret.lens_model.stamps import fit_request
+
+    radius = candidate.einstein_radius
+    return fit_request(mosaic, candidate.x, candidate.y, band=band, side=side, seeing=seeing, einstein_radius=radius)
 
 
 class Models:
@@ -170,6 +197,16 @@ class Models:
         from engine.interpret.sensitivity import probe
 
         yield from probe(mosaic, (candidate.x, candidate.y), self.classifier(model))
+
+    def tell_substructure(self, copies: Any) -> Iterator[Step]:
+        """Tell the substructure of a lens among its copies; the item is a Substructure, or the error in the way."""
+        yield Step(0, 0, note="Loading the networks")
+        from engine.interpret.substructure import substructure_models, tell
+
+        try:
+            yield from tell(copies, [self.classifier(name) for name in substructure_models()])
+        except EngineError as error:
+            yield Step(1, 1, (error,))
 
     def explain(self, mosaic: Mosaic, candidate: Candidate, model: str, method: str) -> Iterator[Step]:
         """Explain the score of one candidate; the item is a Saliency."""

@@ -9,6 +9,7 @@ either fails, nothing is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +23,8 @@ from engine.images.cutouts import cut_array
 from engine.interpret.aside import run_aside
 from engine.interpret.lens_model.copies import Copies, make_copies
 from engine.interpret.lens_model.view import FitRequest
+from engine.models.card import load_card
+from engine.models.library import model_folders
 from engine.models.predict import Classifier
 from engine.models.preprocess import prepare
 from engine.simulate.dark_matter import CLASSES
@@ -42,6 +45,16 @@ def tells_substructure(card: ModelCard) -> bool:
     return card.bands == ("any",) and len(card.pixel_scales) == 1 and len(card.classes) > 1 and not (
         set(card.classes) - set(CLASSES)
     )  # fmt: skip
+
+
+def substructure_models() -> list[str]:
+    """Names in the library of the models that tell substructure; damaged ones are left out."""
+    names = []
+    for name, folder in model_folders().items():
+        with suppress(ModelError):
+            if tells_substructure(load_card(folder)):
+                names.append(name)
+    return names
 
 
 def copies_of(request: FitRequest, fit: LensFit, seed: int = 0) -> Iterator[Step]:

@@ -13,8 +13,7 @@ from engine.interpret.lens_model import copies as lens_copies
 from engine.interpret.lens_model.copies import CORE, Copies, make_copies
 from engine.interpret.lens_model.fit import fit_lens
 from engine.interpret.lens_model.view import FitRequest, View
-from engine.interpret.substructure import RARE, copies_of, tell, tells_substructure
-from engine.models.library import list_models
+from engine.interpret.substructure import RARE, copies_of, substructure_models, tell
 from engine.simulate import galaxies
 from engine.simulate.dark_matter import CLASSES, disc_light, draw_macro, source_plane
 from engine.simulate.instruments import EUCLID_VIS
@@ -191,10 +190,9 @@ def test_nobody_is_surer_than_the_number_of_copies_allows():
 
 
 def test_which_models_tell_substructure():
-    assert {card.name for card in list_models() if tells_substructure(card)} >= {
-        "substructure-1", "substructure-2", "substructure-3",
-    }  # fmt: skip
-    assert not any(tells_substructure(card) for card in list_models() if card.name in ("finder", "mass", "anomaly"))
+    found = substructure_models()
+    assert set(found) >= {"substructure-1", "substructure-2", "substructure-3"}
+    assert not {"finder", "heatmap", "mass", "anomaly"} & set(found)
 
 
 def test_without_a_fitting_network_it_says_so():
