@@ -8,6 +8,8 @@
     - ``DataError``: training sets and catalogues that do not fit
     - ``ProjectError``: project files that cannot be opened, written or shared
         - ``ConnectionLostError``: a server that does not answer, or no longer
+    - ``ExchangeError``: another program or service that does not answer as it should
+    - ``ClusterError``: workers that cannot be had, are lost, or do not fit
 """
 
 
@@ -37,3 +39,7 @@ class ConnectionLostError(ProjectError):
 
 class ExchangeError(EngineError):
     """Another program or a service on the network that cannot be reached, or does not answer as it should."""
+
+
+class ClusterError(EngineError):
+    """Workers of a cluster that cannot be had, are lost, or do not fit what is asked of them."""

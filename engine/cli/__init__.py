@@ -19,6 +19,7 @@ from engine.cli import (  # noqa: F401
     patches,
     sending,
     sky,
+    survey,
     teams,
     tuning,
 )

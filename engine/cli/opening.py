@@ -1,4 +1,4 @@
-"""How the commands on the sky open their images: packed ones are unpacked once, with progress."""
+"""How the commands on the sky open their images and projects: packed images are unpacked once, with progress."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.cli.program import follow
 
 if TYPE_CHECKING:
+    from engine.catalogue import Project
     from engine.types import Mosaic, Step
 
 
@@ -51,3 +52,14 @@ def _from(first: Step, job: Iterator[Step]) -> Generator[Step, None, None]:
     """A job that was begun, from its first step on; closing it closes the job."""
     yield first
     yield from job
+
+
+def open_or_create(place: Path) -> Project:
+    """The project of a name or address, opened, or made anew where there is none."""
+    from engine.catalogue import Project, server
+    from engine.catalogue.database import SUFFIX
+
+    if server.is_address(place):
+        return Project.open(place)
+    path = place if place.suffix else place.with_suffix(SUFFIX)
+    return Project.open(path) if path.exists() else Project.create(path)

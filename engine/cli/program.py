@@ -23,7 +23,7 @@ BAD_INPUT = 2
 CANCELLED = 130
 TELL_SECONDS = 15.0  # between two lines on a long job where nobody looks on
 SECTIONS = {
-    "Lenses in images": ("demo", "scan", "score", "models"),
+    "Lenses in images": ("demo", "scan", "scan-tiles", "score", "models"),
     "Projects": ("export", "stamps", "fit", "send", "crossmatch", "rescore"),
     "Teams": ("share", "merge", "import-grades", "consensus", "blind", "calibrate", "graders"),
     "Training sets": ("simulate", "patches", "inject", "inspect", "convert"),
@@ -85,6 +85,9 @@ PixelScale = Annotated[
 Hdu = Annotated[int | None, typer.Option("--hdu", metavar="N", help="FITS image to read, counted from 0.")]
 Dataset = Annotated[str | None, typer.Option(metavar="KEY", help="HDF5 dataset to read.")]
 Model = Annotated[str, typer.Option(metavar="NAME", help="A model of the library, or a folder.")]
+MinScore = Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Keep only scores from here.")]
+Detector = Annotated[str, typer.Option(help="Where to look: sources, heatmap or both.")]
+HeatmapModel = Annotated[str, typer.Option(metavar="NAME", help="The dense network of the heatmap.")]
 
 
 @app.callback()

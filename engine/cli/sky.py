@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.opening import open_images
+from engine.cli.opening import open_images, open_or_create
 from engine.cli.program import (
     BAD_INPUT,
     Dataset,
+    Detector,
     Hdu,
+    HeatmapModel,
+    MinScore,
     Model,
     PixelScale,
     Quiet,
@@ -24,7 +27,6 @@ from engine.cli.program import (
 from engine.errors import DataError, ImageError
 
 if TYPE_CHECKING:
-    from engine.catalogue import Project
     from engine.types import Step
 
 
@@ -42,12 +44,13 @@ def scan(
     dataset: Dataset = None,
     model: Model = "finder",
     pixel_scale: PixelScale = None,
-    min_score: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Keep only scores from here.")] = 0.0,
-    detector: Annotated[str, typer.Option(help="Where to look: sources, heatmap or both.")] = "sources",
-    heatmap_model: Annotated[str, typer.Option(metavar="NAME", help="The dense network of the heatmap.")] = "heatmap",
+    min_score: MinScore = 0.0,
+    detector: Detector = "sources",
+    heatmap_model: HeatmapModel = "heatmap",
     quiet: Quiet = False,
 ) -> None:
     """Scan a mosaic for lenses and write the candidates, best first, to a catalogue, a project or both."""
+    from engine.catalogue import Project
     from engine.detect.scan import scan as scan_job
     from engine.export import catalogue_writer, write_catalogue
     from engine.models.card import load_card
@@ -63,7 +66,7 @@ def scan(
     request = ScanRequest(mosaic, model=model, min_score=min_score, detector=detector, heatmap_model=heatmap_model)
     key = load_card(model_folder(model)).key
     remark(mosaic.notes, quiet)
-    with _kept_in(project) as kept:
+    with Project.temporary() if project is None else open_or_create(project) as kept:
         run = kept.start_run(mosaic, key, {"threshold": request.threshold, "min_score": min_score})
         given = {"bands": mosaic.bands if bands else None, "hdu": hdu, "dataset": dataset, "pixel_scale": pixel_scale}
         options = {name: value for name, value in given.items() if value is not None}
@@ -82,19 +85,6 @@ def scan(
                 order="score", descending=True, mosaic=mosaic.id, models={key}, min_score=min_score or None
             )
             write_catalogue(kept.rows(found), out)
-
-
-def _kept_in(place: Path | None) -> Project:
-    """The project of a name, opened or made anew; without a name, one that is gone once it is closed."""
-    from engine.catalogue import Project, server
-    from engine.catalogue.database import SUFFIX
-
-    if place is None:
-        return Project.temporary()
-    if server.is_address(place):
-        return Project.open(place)
-    path = place if place.suffix else place.with_suffix(SUFFIX)
-    return Project.open(path) if path.exists() else Project.create(path)
 
 
 @app.command()

@@ -92,20 +92,32 @@ class HeatmapSearch:
         return np.asarray((corner + self.detector.find(pixels).xy + 0.5) * self.ratio - 0.5)
 
 
-def heatmap_search(request: ScanRequest) -> HeatmapSearch | None:
-    """The search a scan asks for, with its model loaded; None where it looks for sources alone.
+def heatmap_search(request: ScanRequest, detector: Dense | None = None) -> HeatmapSearch | None:
+    """The search a scan asks for, its model loaded unless ``detector`` is that; None where it looks for sources alone.
 
     Raises
     ------
     ModelError : an unknown detector, or a model that is none
     """
-    if request.detector not in DETECTORS:
-        raise ModelError(f"there is no detector {request.detector!r}: choose one of {', '.join(DETECTORS)}")
+    check_detector(request.detector)
     if request.detector == "sources":
         return None
-    from engine.models.heatmap import load_detector
+    if detector is None:
+        from engine.models.heatmap import load_detector
 
-    return HeatmapSearch(request.mosaic, load_detector(request.heatmap_model))
+        detector = load_detector(request.heatmap_model)
+    return HeatmapSearch(request.mosaic, detector)
+
+
+def check_detector(name: str) -> None:
+    """Refuse what is no way to choose where stamps are cut.
+
+    Raises
+    ------
+    ModelError : an unknown detector
+    """
+    if name not in DETECTORS:
+        raise ModelError(f"there is no detector {name!r}: choose one of {', '.join(DETECTORS)}")
 
 
 def measured_peaks(xy: Positions, image: FloatArray, light: FloatArray) -> NDArray[np.void]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue.identity import match_radius
-from engine.detect.heatmap import HeatmapSearch, heatmap_search
+from engine.detect.heatmap import Dense, HeatmapSearch, heatmap_search
 from engine.detect.objects import Objects
 from engine.detect.scoring import Scorer, bands_for, check_scores, expected, look
 from engine.detect.search import Region, Search, search_here
@@ -40,7 +40,10 @@ _STEP_SECONDS = 0.15
 
 
 def scan(
-    request: ScanRequest, classifier: Classifier | Scorer | None = None, search: Search = search_here
+    request: ScanRequest,
+    classifier: Classifier | Scorer | None = None,
+    search: Search = search_here,
+    detector: Dense | None = None,
 ) -> Iterator[Step]:
     """Find and score the sources of a mosaic.
 
@@ -48,6 +51,7 @@ def scan(
     ----------
     classifier : the loaded ``request.model``; loaded here when None
     search : how the sources of a tile are found; ``engine.detect.search.SearchProcess`` leaves this process alone
+    detector : the loaded ``request.heatmap_model``; loaded here when None and asked for
 
     Yields
     ------
@@ -71,7 +75,7 @@ def scan(
         classifier = load_classifier(request.model).quicken()
         yield Step(0, total, note=f"Scoring by {classifier.means}")
     bands = bands_for(classifier.card, request.mosaic)
-    dense = heatmap_search(request)
+    dense = heatmap_search(request, detector)
     pace, seen = Pace(), Seen(match_radius(request.mosaic))
     objects = Objects(request.mosaic, classifier.card)
     found = kept = 0
