@@ -153,7 +153,8 @@ def _connected(address: str | None, workers: int) -> Iterator[Client]:
     try:
         import dask
 
-        dask.config.set({"logging.distributed": "critical"})  # what matters is said by us
+        # What matters is said by us; this has to be known before distributed is imported.
+        dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
         from distributed import Client
 
         local = nullcontext(address) if address is not None else _processes(workers)

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
@@ -172,11 +173,15 @@ class _Teller:
     """Says how far a job is in plain lines, for logs: none of a short job or of its end, one a while of a long one."""
 
     def __init__(self, title: str) -> None:
-        self._title, self._next = title, time.monotonic() + TELL_SECONDS
+        self._title, self._began = title, time.monotonic()
+        self._next = self._began + TELL_SECONDS
 
     def __call__(self, step: Step) -> None:
         if time.monotonic() < self._next or step.done == step.total > 0:
             return
-        self._next = time.monotonic() + TELL_SECONDS
+        now = time.monotonic()
+        self._next = now + TELL_SECONDS
         share = f" {100 * step.done // step.total} %" if step.total else ""
+        if 0 < step.done < step.total:
+            share += f" ({timedelta(seconds=round((now - self._began) * (step.total / step.done - 1)))} left)"
         complain(f"{self._title}:{share} {step.note}".rstrip())

@@ -506,7 +506,7 @@ def test_a_log_gets_a_line_now_and_then_of_a_long_job_and_none_of_a_short_one(
     cli.follow(job(1.0), "Scanning", quiet=False)
     assert capsys.readouterr().err == ""
     cli.follow(job(10.0), "Scanning", quiet=False)
-    assert capsys.readouterr().err == "deeplense: Scanning: 50 % tile 2\n"
+    assert capsys.readouterr().err == "deeplense: Scanning: 50 % (0:00:20 left) tile 2\n"
     cli.follow(job(10.0), "Scanning", quiet=True)
     assert capsys.readouterr().err == ""
 
