@@ -13,9 +13,11 @@ from astropy.io import fits
 
 from engine import cluster
 from engine.detect.survey import ScannedTile, SurveyScan
+from engine.images.mosaic import open_mosaic
 from engine.images.tile_files import TileFiles
 from engine.types import Detection, Step
 from tests.conftest import sky_header
+from tests.engine.catalogue_parts import detection
 from tests.engine.sky_parts import gaussians, noise
 
 SHAPE = (120, 150)
@@ -77,6 +79,13 @@ def scan_endlessly(files: TileFiles, survey: SurveyScan, version: str) -> Scanne
 
     with mock.patch.multiple(cluster, scan_tile=endless, _check=mock.DEFAULT, _networks=mock.DEFAULT):
         return cluster._scan_here(files, survey, version)
+
+
+def open_only(files: TileFiles, survey: SurveyScan, version: str) -> ScannedTile:
+    """Find a source in the middle of a tile, without the seconds that networks take to load."""
+    mosaic = open_mosaic(files)
+    ny, nx = mosaic.shape
+    return ScannedTile(files, replace(mosaic, planes=()), (detection(nx / 2, ny / 2, model=survey.model_key),))
 
 
 def fail(files: TileFiles, survey: SurveyScan, version: str) -> ScannedTile:

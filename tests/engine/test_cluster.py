@@ -241,16 +241,23 @@ def deeplense(capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 
 def test_the_command_scans_on_processes_of_its_own(
-    deeplense: CommandLine, tiles: list[TileFiles], folder: Path, tmp_path: Path
+    deeplense: CommandLine,
+    tiles: list[TileFiles],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    in_place_of_scanning(monkeypatch, survey_parts.open_only)
     truncate(tiles[3])
     command = ["scan-tiles", tmp_path, "--model", folder, "--project", tmp_path / "survey", "--workers", 1]
     done = deeplense(*command)
-    assert (done.status, done.out) == (2, "3 tiles scanned, 18 candidates\n")
+    assert (done.status, done.out) == (2, "3 tiles scanned, 3 candidates\n")
     assert done.err.startswith("deeplense: tile_3.fits")
     assert done.err.count("\n") == 1
     with Project.open(tmp_path / "survey.deeplense") as project:
         assert [run.state for run in project.runs()] == ["done"] * 3
+        assert [mosaic.paths for mosaic in project.mosaics()] == tiles[:3]
+        assert len(project.ids()) == 3
 
 
 def test_without_dask_it_says_what_to_install(
