@@ -1,7 +1,7 @@
 """The whole state of a training in one safetensors file, without pickle.
 
-Tensors are stored as they are; what surrounds them (lists, dictionaries, numbers) goes as JSON into the header of
-the file. Python writes and reads floats in JSON exactly, so a resumed training is the same to the last bit.
+Tensors are stored as they are; what surrounds them (lists, dictionaries, numbers, types) goes as JSON into the header
+of the file. Python writes and reads floats in JSON exactly, so a resumed training is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -98,14 +98,20 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": name}
     if isinstance(value, dict):
         return {"items": [[key, _flatten(item, tensors)] for key, item in value.items()]}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_flatten(item, tensors) for item in value]
-    return value
+    if isinstance(value, tuple):
+        return {"tuple": [_flatten(item, tensors) for item in value]}
+    return {"dtype": str(value).removeprefix("torch.")} if isinstance(value, torch.dtype) else value
 
 
 def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, dict):
         if "tensor" in value:
             return tensors[value["tensor"]]
+        if "dtype" in value:
+            return getattr(torch, value["dtype"])
+        if "tuple" in value:
+            return tuple(_unflatten(item, tensors) for item in value["tuple"])
         return {key: _unflatten(item, tensors) for key, item in value["items"]}
     return [_unflatten(item, tensors) for item in value] if isinstance(value, list) else value

@@ -105,7 +105,10 @@ class Course(ABC):
         if self.scheduler is not None:
             self.scheduler.step_update(update)
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        generator = getattr(self.optimizer, "generator", None)
+        if generator is not None:  # an optimiser that draws does so anew for each update, as all else here
+            generator.manual_seed(update)
+        self.scaler.scale(loss).backward(create_graph=getattr(self.optimizer, "is_second_order", False))  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.ema is not None:

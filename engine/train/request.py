@@ -159,7 +159,10 @@ def _check_settings(request: TrainRequest) -> None:
         make_loss(
             request.chosen_loss, classes=classes, label_smoothing=request.label_smoothing, arguments=given["loss"]
         )
-    kind = get_optimizer_class(request.optimizer, bind_defaults=False)
+    try:
+        kind = get_optimizer_class(request.optimizer, bind_defaults=False)
+    except (AssertionError, ImportError) as error:
+        raise ModelError(f"the optimiser {request.optimizer} cannot be used here ({error}): choose another") from error
     take_only(given["optimizer"], kind, f"the optimiser {request.optimizer}", ("params", "lr", "weight_decay"))
     reserved = ("optimizer", "sched", "num_epochs", "warmup_epochs", "step_on_epochs", "updates_per_epoch")
     take_only(given["scheduler"], create_scheduler_v2, "a scheduler", reserved)

@@ -15,6 +15,7 @@ from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import WEIGHTS
 from engine.train.augment import augmented
+from engine.train.checkpoint import load_state, save_state
 from engine.train.course import make_optimizer, make_scheduler
 from engine.train.loop import epoch_order, train
 from engine.train.losses import CLASS_LOSSES, make_loss
@@ -59,6 +60,7 @@ def test_what_is_no_setting_is_refused(setting: str) -> None:
         ({"loss": "AsymmetricLossSingleLabel", "settings": ("loss.nonsense=1",)}, "takes no"),
         ({"loss": "MultiMarginLoss", "label_smoothing": 0.1}, "knows no label smoothing"),
         ({"shift": -1}, "shift is 0"),
+        ({"optimizer": "fusednovograd"}, "cannot be used here .* choose another"),
     ],
 )
 def test_unknown_names_and_arguments_are_refused(fields: dict[str, object], message: str) -> None:
@@ -142,6 +144,19 @@ def test_a_stopped_sampled_training_resumes_to_the_bit(data: Path, tmp_path: Pat
     assert load_file(whole.out / WEIGHTS)
 
 
+@pytest.mark.parametrize("optimizer", ["adafactorbv", "adahessian", "lion"])
+def test_unusual_optimisers_train_and_resume_to_the_bit(data: Path, tmp_path: Path, optimizer: str) -> None:
+    # The first keeps a type among its settings, the second needs second derivatives and draws numbers of its own.
+    whole = request(data, tmp_path / "whole", optimizer=optimizer)
+    finish(whole)
+    broken = replace(whole, out=tmp_path / "broken")
+    steps = train(broken)
+    next(step for step in steps if "Epoch 2" in step.note)
+    steps.close()  # type: ignore[attr-defined]
+    finish(replace(broken, resume=True))
+    assert (whole.out / WEIGHTS).read_bytes() == (broken.out / WEIGHTS).read_bytes()
+
+
 def test_patience_stops_a_training_that_no_longer_gains(data: Path, tmp_path: Path) -> None:
     # Without a learning rate to speak of each epoch is as good as the one before it.
     asked = request(data, tmp_path / "run", epochs=6, patience=1, learning_rate=1e-12, warmup_epochs=0.0)
@@ -176,3 +191,9 @@ for step in train({broken!r}):
     assert outcome.returncode == -signal.SIGKILL
     finish(replace(broken, resume=True))
     assert (whole.out / WEIGHTS).read_bytes() == (broken.out / WEIGHTS).read_bytes()
+
+
+def test_a_checkpoint_keeps_tuples_and_types(tmp_path: Path) -> None:
+    state = {"rng": (3, (1, 2), None), "momentum_dtype": torch.bfloat16, "betas": [0.9, 0.99], 0: {"step": 1.5}}
+    save_state(state, tmp_path / "state.safetensors")
+    assert load_state(tmp_path / "state.safetensors") == state
