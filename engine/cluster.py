@@ -26,7 +26,7 @@ from engine.images.tile_files import TileFiles
 from engine.types import Step
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 _STEP_SECONDS = 0.15
 _LOOK_SECONDS = 1.0  # between two looks at who the workers are
@@ -90,7 +90,8 @@ def _scan_on(client: Client, tiles: Sequence[TileFiles], survey: SurveyScan, tal
             try:
                 future = finished.get(timeout=_STEP_SECONDS)
             except Empty:
-                note = "" if room else f"No worker yet: start some with dask worker {client.scheduler.address}"
+                ours = room or client.cluster is not None  # processes of our own come again by themselves
+                note = "" if ours else f"No worker yet: start some with dask worker {client.scheduler.address}"
                 yield tally.step(note=note)
                 continue
             files = flying.pop(future)
@@ -157,11 +158,13 @@ def _connected(address: str | None, workers: int) -> Iterator[Client]:
         dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
         from distributed import Client
 
-        local = nullcontext(address) if address is not None else _processes(workers)
+        if address is None:
+            import cryptography  # noqa: F401  # Dask asks for it when it is too late to say so
     except ImportError as error:
         raise ClusterError('Dask is not installed: pip install "deeplense-gui[cluster]"') from error
     with ExitStack() as open_until_done:
-        scheduler = open_until_done.enter_context(local)
+        own = _processes(workers) if address is None else nullcontext(address)
+        scheduler = open_until_done.enter_context(own)
         try:
             client = Client(scheduler, timeout=_ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -171,13 +174,17 @@ def _connected(address: str | None, workers: int) -> Iterator[Client]:
         yield open_until_done.enter_context(client)
 
 
-def _processes(count: int) -> Any:
+@contextmanager
+def _processes(count: int) -> Iterator[LocalCluster]:
     """A scheduler on this machine with so many workers, and nobody else's."""
     import dask
     from distributed import LocalCluster
 
-    with dask.config.set({f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}):  # no pages
-        return LocalCluster(
+    settings: dict[str, Any] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
+    settings["distributed.deploy.lost-worker-timeout"] = "1 day"  # else what starts again slowly is given up
+    with (
+        dask.config.set(settings),
+        LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             processes=True,
@@ -188,7 +195,9 @@ def _processes(count: int) -> Any:
             memory_limit=0,  # workers hold no data: one that Dask paused would never go on
             silence_logs=logging.CRITICAL,
             preload=_LEAVE_CTRL_C,
-        )
+        ) as cluster,
+    ):
+        yield cluster
 
 
 def _scan_here(files: TileFiles, survey: SurveyScan, version: str) -> ScannedTile | None:

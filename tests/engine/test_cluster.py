@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -37,7 +38,7 @@ def local() -> Iterator[LocalCluster]:
         "host": "127.0.0.1",
     }
     started = LocalCluster(n_workers=2, threads_per_worker=1, scheduler_kwargs={"allowed_failures": 0}, **options)
-    with started:
+    with started, dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}):
         yield started
 
 
