@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import auc
 
 from engine.train.data import TrainingSet
 from engine.train.evaluation import Evaluation
@@ -76,7 +77,7 @@ KINDS = {
 }
 EXPECTED = {
     "finder": {"Few false positives", "Purity on the sky", "Scores", "Completeness by Einstein radius", "Training"},
-    "finders": {"Cost", "Reliability", "Precision and recall"},
+    "finders": {"Confusion", "Cost", "Reliability", "Precision and recall"},
     "classifier": {"ROC", "Confusion", "Accuracy by axion mass", "Scores"},
     "classifiers": {"ROC", "Confusion", "Accuracy by axion mass", "Cost"},
     "anomaly": {"ROC", "Few false positives", "Anomaly"},
@@ -134,6 +135,19 @@ def test_a_perfect_ranking_touches_the_corner() -> None:
     assert (0.0, 1.0) in set(zip(false, true, strict=True))
     (axes,) = drawn(truth.draw_completeness("einstein_radius"), [run])
     assert np.allclose(axes.containers[0].lines[0].get_ydata(), 1)
+
+
+@pytest.mark.parametrize("kind", ["finders", "classifiers"])
+def test_legends_give_the_area_under_the_curve_that_is_drawn(kind: str) -> None:
+    (axes,) = drawn(ranking.draw_roc, KINDS[kind][-2:])
+    name, area = axes.get_legend_handles_labels()[1][0].rsplit(" ", 1)
+    assert "AUC" in name
+    assert float(area) == pytest.approx(auc(*axes.get_lines()[1].get_data()), abs=1e-4)
+    (axes,) = drawn(ranking.draw_precision, KINDS[kind][-2:])
+    name, area = axes.get_legend_handles_labels()[1][0].rsplit(" ", 1)
+    recall, precision = axes.get_lines()[0].get_data()
+    assert "average precision" in name
+    assert float(area) == pytest.approx(-np.sum(np.diff(recall) * np.asarray(precision)[:-1]), abs=1e-4)
 
 
 def test_a_model_of_one_class_is_judged_by_each_of_the_others() -> None:

@@ -96,7 +96,7 @@ PANELS: tuple[Panel, ...] = (
         "Confusion",
         "By the most probable class; seeds added up.",
         ranking.draw_confusion,
-        lambda runs: _classifies(runs) and (len(runs) == 1 or not runs[0].is_binary),
+        _classifies,
         cells=lambda runs: len(named(runs)),
     ),
     *(

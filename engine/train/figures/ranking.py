@@ -17,6 +17,7 @@ from engine.train.figures.style import ACROSS, BLUE, INK, ORANGE, RED, line_styl
 from engine.train.purity import purity_curve
 
 _BINS = 10
+_AREAS = {"auc": "AUC", "auprc": "average precision"}
 Curve = tuple[str, dict[str, Any], NDArray[np.bool_], NDArray[np.float64]]
 
 
@@ -49,7 +50,7 @@ def draw_few_false_positives(figure: FigureBase, runs: Sequence[Evaluation]) -> 
 def draw_precision(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
     """Precision against recall in the set as it is."""
     axes = figure.subplots()
-    for name, style, positive, score in _curves(runs):
+    for name, style, positive, score in _curves(runs, "auprc"):
         precision, recall, _ = precision_recall_curve(positive, score)
         axes.step(recall, precision, where="post", label=name, **style)
     if runs[0].is_binary:
@@ -148,8 +149,8 @@ def draw_confusion(figure: FigureBase, runs: Sequence[Evaluation]) -> None:
         axes.spines[:].set_visible(False)
 
 
-def _curves(runs: Sequence[Evaluation]) -> Iterator[Curve]:
-    """Name (None but for the first of several seeds), style, which examples are positive, and their scores."""
+def _curves(runs: Sequence[Evaluation], metric: str = "auc") -> Iterator[Curve]:
+    """Name with the area under the curve, style, which examples are positive, and their scores."""
     if len(runs) == 1 and runs[0].is_anomaly:
         yield from _of_strangers(runs[0])
         return
@@ -158,9 +159,12 @@ def _curves(runs: Sequence[Evaluation]) -> Iterator[Curve]:
             yield name, line_style(number), runs[0].data.label == number, runs[0].probability[:, number]
         return
     for number, (name, seeds) in enumerate(named(runs).items()):
-        mean = np.mean([run.metrics["auc"] for run in seeds])
+        # The area is that under the curve that is drawn: of several classes all decisions together.
+        micro = not (seeds[0].is_binary or seeds[0].is_anomaly)
+        mean = np.mean([run.metrics[f"{metric}_micro" if micro else metric] for run in seeds])
+        area = f"{'micro ' * micro}{_AREAS[metric]} {mean:.4f}"
         for k, run in enumerate(seeds):
-            title = f"{name}, AUC {mean:.4f}" if k == 0 else "_"
+            title = f"{name}, {area}" if k == 0 else "_"
             yield title, line_style(number) | _thin(seeds), *_decisions(run)
 
 
