@@ -166,11 +166,13 @@ def read_checkpoint(request: TrainRequest, data: Source) -> Any:
     Raises
     ------
     ModelError
-        One of another training.
+        One of another training, or one that is there and not asked for.
     """
     path = request.out / CHECKPOINT
-    if not request.resume or not path.exists():
+    if not path.exists():
         return None
+    if not request.resume:
+        raise ModelError(f"{request.out} holds an interrupted training: go on with --resume, or name another folder")
     saved, wanted = load_state(path), fingerprint(request, data)
     # A checkpoint older than an option is of a training with its default.
     before = {field.name: _plain(field.default) for field in dataclasses.fields(request)} | saved["request"]

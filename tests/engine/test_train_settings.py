@@ -189,6 +189,8 @@ for step in train({broken!r}):
 """
     outcome = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
     assert outcome.returncode == -signal.SIGKILL
+    with pytest.raises(ModelError, match="holds an interrupted training: go on with --resume"):
+        list(train(broken))  # what is done is not thrown away by who forgets the word
     finish(replace(broken, resume=True))
     assert (whole.out / WEIGHTS).read_bytes() == (broken.out / WEIGHTS).read_bytes()
 
