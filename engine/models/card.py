@@ -54,9 +54,25 @@ def load_card(folder: Path | str) -> ModelCard:
         values.update({name: tuple(values[name]) for name in _TUPLES if name in values})
         values["pixel_scales"] = tuple(float(scale) for scale in values["pixel_scales"])
         values["size"] = int(values["size"])
+        values["calibration"] = _numbers(values.get("calibration", {}))
+        values["targets"] = {name: _numbers(one) for name, one in dict(values.get("targets", {})).items()}
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a model card ({error}): copy the model again") from error
     return ModelCard(**values)
+
+
+def _numbers(values: Any) -> dict[str, Any]:
+    """A mapping of numbers, those called a prior between 0 and 1; TypeError or ValueError for anything else.
+
+    A null stays: it is what JSON keeps of an infinite one, such as the threshold of a detector that found nothing.
+    """
+    found = {str(name): None if value is None else float(value) for name, value in dict(values).items()}
+    for name, value in found.items():
+        if value is None:
+            continue
+        if not math.isfinite(value) or (name.startswith("prior") and not 0 < value < 1):
+            raise ValueError(f"{name} cannot be {value:g}")
+    return found
 
 
 def save_card(card: ModelCard, folder: Path | str) -> Path:

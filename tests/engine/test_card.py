@@ -62,6 +62,28 @@ def test_what_is_no_card_is_refused(tmp_path: Path, text: str | bytes, message: 
         load_card(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"calibration": None},
+        {"calibration": {"slope": "steep"}},
+        {"calibration": {"prior": 2.0}},
+        {"calibration": [1.0]},
+        {"targets": {"mass": 3}},
+    ],
+)
+def test_what_is_no_calibration_is_refused(tmp_path: Path, fields: dict[str, object]) -> None:
+    data = json.loads(save_card(CARD_MADE, tmp_path).read_text())
+    (tmp_path / CARD).write_text(json.dumps(data | fields))
+    with pytest.raises(ModelError, match=r"is not a model card \(.*copy the model again"):
+        load_card(tmp_path)
+
+
+def test_a_threshold_that_was_infinite_is_still_a_card(tmp_path: Path) -> None:
+    save_card(replace(CARD_MADE, calibration={"threshold": float("inf")}), tmp_path)
+    assert load_card(tmp_path).calibration == {"threshold": None}
+
+
 def test_a_field_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     data = json.loads(save_card(CARD_MADE, tmp_path).read_text())
     (tmp_path / CARD).write_text(json.dumps(data | {"pixel_scales": "wide"}))
