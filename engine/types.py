@@ -408,7 +408,8 @@ class Substructure:
     best) further from their kind than the stamp. ``place`` (2,) is where the network puts the stamp and ``places`` (m,
     2) where it puts the copies, those of class k where ``labels`` (m,) is k. ``stamp`` (n, n) and ``examples`` (class,
     n, n), a copy of each class, span ``side`` arcsec, without lens light. ``left`` is what a smooth lens would leave
-    over of such copies, the median mean square in sigmas of each class. ``notes`` say what speaks against it.
+    over of such copies, the median mean square in sigmas of each class, ``left_of_stamp`` what it leaves of the stamp
+    above the noise. ``notes`` say what speaks against it.
     """
 
     model: str
@@ -425,6 +426,7 @@ class Substructure:
     left: tuple[float, ...]
     side: float
     notes: tuple[str, ...] = ()
+    left_of_stamp: float = 0.0
 
     @property
     def tells(self) -> bool:

@@ -27,8 +27,9 @@ UNASKED = (
 NO_SCALE = "This mosaic has no pixel scale: a lens has no size on it. Open it with one."
 CAUTION = "A hint where to look, no detection."
 ABOUT_COPIES = (
-    "Copies have a smooth source, one thin lens and the substructure of the DeepLense simulations, with the lens at "
-    "redshift 0.5 and the source at 1.0. Left over: the mean χ² a pixel that a smooth lens leaves of such copies."
+    "Copies have one thin lens at redshift 0.5, a source at 1.0 and the substructure of the DeepLense simulations. Where "
+    "the smooth lens leaves something over, their sources are clumpy enough to be at fault for it. Left over: the mean χ² "
+    "a pixel, above the noise, that a smooth lens and source leave of the stamp and of copies."
 )
 AMONG = {"no_sub": "without substructure", "cdm": "with subhalos (CDM)", "axion": "with a vortex (axion)"}
 ENOUGH = 0.9
@@ -219,6 +220,10 @@ def in_numbers(found: Substructure) -> str:
         f"<td align='right' style='padding-left:14px'>{found.left[k]:.2f}</td></tr>"
         for k, kind in enumerate(found.classes)
     ]
+    rows.append(
+        "<tr><td>★ the stamp itself</td><td></td>"
+        f"<td align='right' style='padding-left:14px'>{found.left_of_stamp:.2f}</td></tr>"
+    )
     head = "<tr><td></td><td align='right'>stamp</td><td style='padding-left:14px'>left over</td></tr>"
     return (
         f"<table cellspacing='1' style='white-space:nowrap'>{head}{''.join(rows)}</table>"

@@ -14,7 +14,7 @@ from engine.errors import DataError, EngineError
 
 if TYPE_CHECKING:
     from engine.interpret.lens_model.view import FitRequest
-    from engine.types import Candidate, LensFit, Mosaic
+    from engine.types import Candidate, LensFit, Mosaic, Substructure
 
 
 @app.command()
@@ -30,6 +30,9 @@ def fit(
     seeing: Annotated[
         float | None, typer.Option(metavar="ARCSEC", min=0.01, help="FWHM of the PSF; measured from stars by default.")
     ] = None,
+    substructure: Annotated[
+        bool, typer.Option("--substructure", help="Tell the dark substructure of each among copies of its lens.")
+    ] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -62,13 +65,37 @@ def fit(
         for index, found in items:
             fits[numbers[index]] = found
 
-    job = fit_lenses(list(requests.values()), processes or min(os.cpu_count() or 1, max(1, len(requests))))
+    processes = processes or min(os.cpu_count() or 1, max(1, len(requests)))
+    job = fit_lenses(list(requests.values()), processes)
     follow(job, "Fitting lenses", quiet, lambda step: take(step.items))
-    write_lenses(lens_table(rows, fits), out)
+    told = _told(requests, fits, processes, quiet=quiet) if substructure else None
+    write_lenses(lens_table(rows, fits, told), out)
     failed = sum(isinstance(one, EngineError) or one is None for one in fits)
     if failed:
         complain(f"{failed} of {len(rows)} candidates could not be fitted: the column notes says why")
     typer.echo(f"{len(rows) - failed} lens models in {out}")
+
+
+def _told(
+    requests: dict[int, FitRequest], fits: list[LensFit | EngineError | None], processes: int, *, quiet: bool
+) -> list[Substructure | None]:
+    """The substructure of each lens that was fitted."""
+    from engine.interpret.substructure import substructure_models, tell_all
+    from engine.models.predict import load_classifier
+    from engine.types import LensFit
+
+    found: list[Substructure | None] = [None] * len(fits)
+    fitted = {number: fit for number, fit in enumerate(fits) if isinstance(fit, LensFit)}
+    classifiers = [load_classifier(name).quicken() for name in substructure_models()]
+    numbers = list(fitted)
+
+    def take(items: tuple[tuple[int, Substructure], ...]) -> None:
+        for index, one in items:
+            found[numbers[index]] = one
+
+    job = tell_all([requests[number] for number in numbers], list(fitted.values()), classifiers, processes)
+    follow(job, "Telling substructure", quiet, lambda step: take(step.items))
+    return found
 
 
 def _request(mosaic: Mosaic, row: Candidate, band: str | None, field: float | None, seeing: float | None) -> FitRequest:

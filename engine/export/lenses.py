@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.errors import DataError, EngineError
 from engine.export.atomic import atomic
-from engine.types import Candidate, LensFit
+from engine.types import Candidate, LensFit, Substructure
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -29,8 +29,16 @@ def lens_format(path: Path) -> str:
     return _FORMATS[suffix]
 
 
-def lens_table(rows: Sequence[Candidate], fits: Sequence[LensFit | EngineError | None]) -> Table:
-    """One row a candidate; NaN where there is no fit, and ``notes`` say why, or what speaks against it."""
+def lens_table(
+    rows: Sequence[Candidate],
+    fits: Sequence[LensFit | EngineError | None],
+    told: Sequence[Substructure | None] | None = None,
+) -> Table:
+    """One row a candidate; NaN where there is no fit, and ``notes`` say why, or what speaks against it.
+
+    With ``told`` there are columns on substructure: the model that compared copies of the lens, the fraction of them
+    that it tells right, the fraction further out than the stamp, and the probability of each kind.
+    """
     from astropy import units
     from astropy.table import Table
 
@@ -45,9 +53,30 @@ def lens_table(rows: Sequence[Candidate], fits: Sequence[LensFit | EngineError |
     for name, unit in _UNITS.items():
         table[name] = np.array([getattr(fit, name) if isinstance(fit, LensFit) else np.nan for fit in fits], np.float64)
         table[name].unit = unit or None
+    if told is not None:
+        _add_substructure(table, told)
     said = ["; ".join(fit.notes) if isinstance(fit, LensFit) else str(fit or "the mosaic is not there") for fit in fits]
-    table["notes"] = np.array(said, np.str_)
+    notes = [() if one is None else one.notes for one in told or [None] * len(rows)]
+    table["notes"] = np.array(
+        ["; ".join((*([text] if text else []), *more)) for text, more in zip(said, notes, strict=True)]
+    )
     return table
+
+
+def _add_substructure(table: Table, told: Sequence[Substructure | None]) -> None:
+    kinds = dict.fromkeys(kind for one in told if one is not None for kind in one.classes)
+    table["substructure_model"] = np.array(["" if one is None else one.model for one in told], np.str_)
+    for name, value in (("copies_right", "right"), ("copies_further_out", "typical")):
+        table[name] = np.array([np.nan if one is None else getattr(one, value) for one in told], np.float64)
+    for kind in kinds:
+        table[f"p_{kind}"] = np.array([_probability(one, kind) for one in told], np.float64)
+
+
+def _probability(told: Substructure | None, kind: str) -> float:
+    """Of a kind of substructure; NaN where nothing can be told."""
+    if told is None or not told.tells or kind not in told.classes:
+        return float("nan")
+    return told.probability[told.classes.index(kind)]
 
 
 def write_lenses(table: Table, path: Path) -> None:

@@ -64,6 +64,27 @@ def copies_of(request: FitRequest, fit: LensFit, seed: int = 0) -> Iterator[Step
         yield Step(step.done, step.total, tuple(made for _, made in step.items), step.note)
 
 
+def tell_all(
+    requests: Sequence[FitRequest], fits: Sequence[LensFit], classifiers: Sequence[Classifier], processes: int = 1
+) -> Iterator[Step]:
+    """Tell the substructure of many lenses; each item is the index of a request with its Substructure.
+
+    Raises
+    ------
+    ModelError
+        As ``tell``.
+    """
+    calls = [partial(make_copies, request, dict(fit.parameters), CLASSES, COPIES, 0)
+             for request, fit in zip(requests, fits, strict=True)]  # fmt: skip
+    done, together = 0, 2 * processes  # so many lenses' copies are held at a time
+    for first in range(0, len(calls), together):
+        for step in run_aside(calls[first : first + together], "", processes):
+            for index, made in step.items:
+                *_, last = tell(made, classifiers)
+                done += 1
+                yield Step(done, len(calls), ((first + index, last.items[0]),))
+
+
 def tell(copies: Copies, classifiers: Sequence[Classifier]) -> Iterator[Step]:
     """Tell which substructure a stamp carries; the item of the last step is a Substructure.
 
@@ -108,7 +129,7 @@ def _told(copies: Copies, classifier: Classifier) -> Substructure:
     return Substructure(
         card.name, card.classes, judged.probability, judged.right, chance, judged.typical, judged.seen[0],
         judged.seen[1:], labels, copies.stamp, copies.copies[used][first], left,
-        copies.pixel_scale * len(copies.stamp), tuple(notes),
+        copies.pixel_scale * len(copies.stamp), tuple(notes), copies.left_of_stamp,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from engine.interpret.lens_model import stamps as lens_stamps
 from engine.interpret.lens_model.fit import fit_lens
 from engine.interpret.lens_model.stamps import WIDEST, fit_lenses, fit_request, usual_side
 from engine.interpret.lens_model.view import FitRequest
-from engine.types import LensFit, Step
+from engine.types import LensFit, Step, Substructure
 from tests.engine.catalogue_parts import detection
 from tests.engine.cli_parts import CommandLine
 from tests.engine.sky_parts import mosaic_of
@@ -252,6 +252,40 @@ def test_the_command_writes_a_table_with_units(tmp_path: Path, mosaic_file: Path
     assert str(table["einstein_radius"].unit) == "arcsec"
     assert table["notes"].tolist() == ["Much is left over", "There are hardly any data"]
     assert "1 of 2 candidates could not be fitted" in done.err
+
+
+def test_the_command_adds_substructure(tmp_path: Path, mosaic_file: Path, capsys, monkeypatch) -> None:
+    from engine.interpret import substructure
+    from engine.models import predict
+
+    def fits(requests, processes):
+        yield Step(3, 3, ((0, NO_FIT), (1, ImageError("There are hardly any data")), (2, NO_FIT)))
+
+    def tells(requests, fits, classifiers, processes):
+        assert (len(requests), len(fits)) == (2, 2)
+        places, labels = np.zeros((3, 2)), np.arange(3)
+        told = Substructure("mine", ("no_sub", "cdm", "axion"), (0.1, 0.7, 0.2), 0.8, 1 / 3, 0.4, places[0], places,
+                            labels, EMPTY, EMPTY[None], (0.0, 1.0, 0.1), 2.0)  # fmt: skip
+        yield Step(1, 2, ((1, replace(told, notes=("The stamp is like no copy",))),))
+        yield Step(2, 2, ((0, told),))
+
+    monkeypatch.setattr(lens_stamps, "fit_lenses", fits)
+    monkeypatch.setattr(substructure, "tell_all", tells)
+    monkeypatch.setattr(substructure, "substructure_models", list)
+    monkeypatch.setattr(predict, "load_classifier", None)
+    project, out = tmp_path / "night.deeplense", tmp_path / "lenses.ecsv"
+    with Project.create(project) as opened:
+        run = opened.start_run(open_mosaic(mosaic_file), "finder-1")
+        opened.add(run, [detection(60.0, 70.0, 0.9), detection(100.0, 40.0, 0.8), detection(30.0, 40.0, 0.7)])
+    done = CommandLine(capsys)("fit", project, "--out", out, "--seeing", "0.8", "--substructure", "--processes", "1")
+    assert done.status == 0, done.err
+    table = Table.read(out)
+    assert table["p_cdm"][0] == 0.7
+    assert np.isnan(table["p_cdm"][1])
+    assert np.isnan(table["p_cdm"][2])  # no kind is named where nothing can be told
+    assert table["copies_right"].tolist()[0] == 0.8
+    assert table["copies_right"].tolist()[2] == 0.8
+    assert table["notes"].tolist()[1:] == ["There are hardly any data", "The stamp is like no copy"]
 
 
 def test_the_command_refuses_before_it_works(tmp_path: Path, mosaic_file: Path, capsys) -> None:

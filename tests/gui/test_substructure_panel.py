@@ -31,7 +31,7 @@ def told(probability=(0.02, 0.96, 0.02), notes: tuple[str, ...] = ()) -> Substru
     stamp = (20 * np.exp(-((ring - 10) ** 2) / 8) + random.normal(size=ring.shape)).astype(np.float32)
     return Substructure(
         "substructure-2", ("no_sub", "cdm", "axion"), probability, 0.76, 1 / 3, 0.4, np.array([1.0, 1.0]), places,
-        labels, stamp, np.stack([stamp] * 3), (0.0, 4.37, 0.06), 4.0, notes,
+        labels, stamp, np.stack([stamp] * 3), (0.0, 4.37, 0.06), 4.0, notes, 3.21,
     )  # fmt: skip
 
 
@@ -178,6 +178,7 @@ def test_the_numbers_say_how_well_copies_are_told():
     text = in_numbers(told())
     assert "76% (guessing 33%; substructure-2)" in text
     assert "4.37" in text
+    assert "3.21" in text
     assert "40%" in text
 
 
