@@ -27,9 +27,9 @@ UNASKED = (
 NO_SCALE = "This mosaic has no pixel scale: a lens has no size on it. Open it with one."
 CAUTION = "A hint where to look, no detection."
 ABOUT_COPIES = (
-    "Copies have one thin lens at redshift 0.5, a source at 1.0 and the substructure of the DeepLense simulations. Where "
-    "the smooth lens leaves something over, their sources are clumpy enough to be at fault for it. Left over: the mean χ² "
-    "a pixel, above the noise, that a smooth lens and source leave of the stamp and of copies."
+    "Copies have one thin lens at redshift 0.5, a source at 1.0 and the substructure of the DeepLense simulations. "
+    "Where the smooth lens leaves something over, their sources are clumpy enough to be at fault for it. Left over: "
+    "the mean χ² a pixel, above the noise, that a smooth lens and source leave of the stamp and of copies."
 )
 AMONG = {"no_sub": "without substructure", "cdm": "with subhalos (CDM)", "axion": "with a vortex (axion)"}
 ENOUGH = 0.9
