@@ -194,13 +194,22 @@ class HeatmapDetector:
         pixels : (band, ny, nx), NaN where there are no data; sides are multiples of CELL, and the region begins at a
             corner of the grid of cells. What lies within ``border`` of the edges is seen, but no peaks are kept there
         lowest : least logit; the threshold of the card when None
+
+        Raises
+        ------
+        ModelError
+            The card has no threshold: none was low enough in training.
         """
+        if lowest is None:
+            lowest = self.card.calibration["threshold"]
+        if lowest is None:  # an infinite one, as JSON keeps it
+            raise ModelError(f"the model {self.card.name} found no lens among fewer than three false ones when it was "
+                             "trained: train it for longer, or on more patches")  # fmt: skip
         cut = self.border - self.reach
         prepared = prepare_region(pixels, self.card.channels)
         ny, nx = prepared.shape[1:]
         outputs = self.outputs(prepared[:, cut : ny - cut, cut : nx - cut])
-        least = self.card.calibration["threshold"] if lowest is None else lowest
-        found = find_peaks(outputs, stride=self.network.stride, lowest=least)
+        found = find_peaks(outputs, stride=self.network.stride, lowest=lowest)
         xy = found.xy + cut
         x, y = xy.T
         edge = self.border - 0.5

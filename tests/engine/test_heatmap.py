@@ -130,6 +130,13 @@ def test_without_any_memory_it_says_so(detector: HeatmapDetector, monkeypatch: p
         detector.outputs(np.zeros((len(detector.card.channels), 768, 768), np.float32))
 
 
+def test_a_detector_that_found_nothing_in_training_says_so(detector: HeatmapDetector, sky: FloatArray) -> None:
+    blank = HeatmapDetector(replace(CARD, calibration={"threshold": None}), detector.network, detector.device)
+    with pytest.raises(ModelError, match="train it for longer"):
+        blank.find(sky[None])
+    assert len(blank.find(sky[None], lowest=-100.0).xy)
+
+
 def test_another_error_of_the_network_is_not_hidden(detector: HeatmapDetector) -> None:
     with pytest.raises(RuntimeError, match="channels"):
         detector.outputs(np.zeros((7, 256, 256), np.float32))
