@@ -73,7 +73,7 @@ class LensVerbs(Core):
         mosaic = None if candidate is None else self.mosaic_of(candidate)
         if candidate is None or mosaic is None or self.conceals(candidate):
             return None
-        models = self._models
+        models, fitted = self._models, []
 
         def told(found: Substructure | EngineError) -> None:
             remember(self.substructures, candidate.id, found)
@@ -81,9 +81,11 @@ class LensVerbs(Core):
 
         def take(made: Any) -> None:
             if isinstance(made, LensFit):
+                fitted.append(made)
                 self._take_fit(candidate.id, made)
             elif isinstance(made, EngineError):
-                self._take_fit(candidate.id, made)
+                if not fitted:
+                    self._take_fit(candidate.id, made)
                 told(made)
             else:
                 name = f"Telling the substructure of {candidate.name}"

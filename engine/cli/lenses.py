@@ -89,7 +89,7 @@ def _told(
     classifiers = [load_classifier(name).quicken() for name in substructure_models()]
     numbers = list(fitted)
 
-    def take(items: tuple[tuple[int, Substructure], ...]) -> None:
+    def take(items: tuple[tuple[int, Substructure | None], ...]) -> None:
         for index, one in items:
             found[numbers[index]] = one
 

@@ -8,7 +8,7 @@ either fails, nothing is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.model_selection import cross_val_predict
 
-from engine.errors import ModelError
+from engine.errors import ImageError, ModelError
 from engine.images.cutouts import cut_array
 from engine.interpret.aside import run_aside
 from engine.interpret.lens_model.copies import Copies, make_copies
@@ -59,7 +59,7 @@ def substructure_models() -> list[str]:
 
 def copies_of(request: FitRequest, fit: LensFit, seed: int = 0) -> Iterator[Step]:
     """Make copies of a fitted lens, in another process; the item of the last step is the Copies, or an ImageError."""
-    call = partial(make_copies, request, dict(fit.parameters), CLASSES, COPIES, seed)
+    call = partial(_copied, request, dict(fit.parameters), COPIES, seed)
     for step in run_aside([call], "Making copies of the lens"):
         yield Step(step.done, step.total, tuple(made for _, made in step.items), step.note)
 
@@ -69,20 +69,29 @@ def tell_all(
 ) -> Iterator[Step]:
     """Tell the substructure of many lenses; each item is the index of a request with its Substructure.
 
+    Where a fit found no lensed source the item is its index with None.
+
     Raises
     ------
     ModelError
         As ``tell``.
     """
-    calls = [partial(make_copies, request, dict(fit.parameters), CLASSES, COPIES, 0)
+    calls = [partial(_copied, request, dict(fit.parameters), COPIES, 0)
              for request, fit in zip(requests, fits, strict=True)]  # fmt: skip
     done, together = 0, 2 * processes  # so many lenses' copies are held at a time
     for first in range(0, len(calls), together):
         for step in run_aside(calls[first : first + together], "", processes):
             for index, made in step.items:
-                *_, last = tell(made, classifiers)
+                told = None if isinstance(made, ImageError) else [*tell(made, classifiers)][-1].items[0]
                 done += 1
-                yield Step(done, len(calls), ((first + index, last.items[0]),))
+                yield Step(done, len(calls), ((first + index, told),))
+
+
+def _copied(request: FitRequest, parameters: Mapping[str, float], number: int, seed: int) -> Copies | ImageError:
+    try:
+        return make_copies(request, parameters, CLASSES, number, seed)
+    except ImageError as error:
+        return error
 
 
 def tell(copies: Copies, classifiers: Sequence[Classifier]) -> Iterator[Step]:

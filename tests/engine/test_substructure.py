@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import ModelError
+from engine.errors import ImageError, ModelError
 from engine.interpret.lens_model import copies as lens_copies
 from engine.interpret.lens_model.copies import CORE, Copies, make_copies
 from engine.interpret.lens_model.fit import fit_lens
@@ -237,3 +237,12 @@ def test_many_are_told_in_processes(request_, fit, monkeypatch):
     assert sorted(items) == [0, 1, 2]
     assert items[0].labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
     assert np.array_equal(items[0].stamp, items[2].stamp, equal_nan=True)
+
+
+def test_a_fit_without_a_lensed_source_has_no_copies(fit):
+    random = np.random.default_rng(0)
+    empty = FitRequest(random.normal(size=(SIDE, SIDE)).astype(np.float32) - 3 * fit.arcs, EUCLID_VIS.pixel_scale, 0.16)
+    with pytest.raises(ImageError, match="no lensed source"):
+        make_copies(empty, fit.parameters, CLASSES, 1, 0)
+    *_, last = tell_all([empty], [fit], [Network(1.0)])
+    assert last.items == ((0, None),)

@@ -115,9 +115,11 @@ def test_why_there_is_no_fit_is_said(qtbot, vetting, panel, monkeypatch):
 
 
 def test_a_fit_can_be_stopped(qtbot, vetting, panel, monkeypatch):
+    begun: list[bool] = []
     ended: list[bool] = []
 
     def for_ever(*_):
+        begun.append(True)
         try:
             while True:
                 yield Step(0, 1)
@@ -127,7 +129,7 @@ def test_a_fit_can_be_stopped(qtbot, vetting, panel, monkeypatch):
 
     monkeypatch.setattr(work, "fit_lens", for_ever)
     press(qtbot, vetting, Qt.Key.Key_M, SHIFT)
-    qtbot.waitUntil(lambda: panel.fit.text() == "Stop", timeout=15_000)
+    qtbot.waitUntil(lambda: bool(begun) and panel.fit.text() == "Stop", timeout=15_000)
     assert "Fitting" in panel.message.text()
     qtbot.mouseClick(panel.fit, LEFT)
     qtbot.waitUntil(lambda: bool(ended) and panel.fit.text() == "Fit", timeout=15_000)

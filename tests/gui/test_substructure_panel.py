@@ -112,10 +112,23 @@ def test_why_nothing_was_told_is_said(qtbot, vetting, panel, asked, monkeypatch,
     assert panel.pages.currentIndex() == 0
 
 
+def test_a_fit_stays_where_no_copies_can_be_made_of_it(qtbot, vetting, panel, asked, monkeypatch):
+    def refuse(*_):
+        yield Step(1, 2, (a_fit(),))
+        yield Step(2, 2, (ImageError("The fit found no lensed source"),))
+
+    monkeypatch.setattr(work, "lens_copies", refuse)
+    tell(qtbot, vetting)
+    assert "no lensed source" in panel.message.text()
+    assert isinstance(vetting.session.lens_fits[vetting.session.selection], LensFit)
+
+
 def test_it_can_be_stopped(qtbot, vetting, panel, monkeypatch):
+    begun: list[bool] = []
     ended: list[bool] = []
 
     def for_ever(*_):
+        begun.append(True)
         try:
             while True:
                 yield Step(0, 2)
@@ -125,7 +138,7 @@ def test_it_can_be_stopped(qtbot, vetting, panel, monkeypatch):
 
     monkeypatch.setattr(work, "lens_copies", for_ever)
     press(qtbot, vetting, Qt.Key.Key_D, SHIFT)
-    qtbot.waitUntil(lambda: panel.tell.text() == "Stop", timeout=15_000)
+    qtbot.waitUntil(lambda: bool(begun) and panel.tell.text() == "Stop", timeout=15_000)
     assert "copies" in panel.message.text()
     qtbot.mouseClick(panel.tell, LEFT)
     qtbot.waitUntil(lambda: bool(ended) and panel.tell.text() == "Tell", timeout=15_000)

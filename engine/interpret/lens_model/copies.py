@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from engine.errors import ImageError
 from engine.interpret.lens_model.parameters import LIGHT, STEPS, Vector, bounds, mass, models, named, sersic
 from engine.interpret.lens_model.render import images
 from engine.interpret.lens_model.view import FitRequest, View
@@ -70,7 +71,7 @@ def make_copies(
     Raises
     ------
     ImageError
-        Hardly any data in the stamp.
+        Hardly any data in the stamp, or a fit without a lensed source.
     """
     vector = np.array(list(parameters.values()))
     random = np.random.default_rng(seed)
@@ -92,6 +93,8 @@ class _Smooth:
         self.view, self.vector = view, vector
         model, self.arcs, amplitudes = images(view, vector)
         self.amplitude = float(amplitudes[1])
+        if not (self.amplitude > 0 and self.arcs.max() > 0):
+            raise ImageError("The fit found no lensed source: there is no lens here that could carry substructure")
         self.lens_light = model - self.arcs
         self.sky_noise, self.gain, self.smoothing = _noise_of(view, model - amplitudes[-1], view.pixels - model)
         self.light = np.clip(model - amplitudes[-1], 0, None)
