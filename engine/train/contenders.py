@@ -15,12 +15,13 @@ from engine.train.settings import SECTIONS, unknown
 
 PRESETS: Mapping[str, str] = {
     "published": (
-        "architecture=resnet18@3x224,channels=minmax,loss=cross_entropy,optimizer=adam,scheduler=none,"
+        "architecture=resnet18@3x224,channels=minmax,loss=none,optimizer=adam,scheduler=none,"
         "warmup_epochs=0,weight_decay=0,label_smoothing=0,drop_rate=0,ema_decay=none,noise=0,shift=0,blur=0,turns=no,"
         "balance=none,pretrained=none"
     )
 }
-"""Recipes by name: ``published`` is a plain resnet18 on images from min to max, as it is most often reported."""
+"""Recipes by name: ``published`` is a plain resnet18 on images from min to max, as it is most often reported, with the
+usual loss (``none``: cross-entropy for classes, MSELoss for values)."""
 
 # What all recipes of a comparison share: the examples, their split, the seeds, and how it is run.
 _SHARED = (

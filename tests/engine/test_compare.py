@@ -16,6 +16,7 @@ from engine.train.compare import CompareRequest, compare
 from engine.train.comparison import difference, summary
 from engine.train.contenders import PRESETS, Contender, contender, contenders
 from engine.train.course import CHECKPOINT
+from engine.train.request import TrainRequest
 from engine.types import Step
 from tests.engine.cli_parts import CommandLine
 from tests.engine.test_evaluate import finished, made_up
@@ -81,6 +82,10 @@ def test_the_published_recipe_is_complete_and_can_be_changed() -> None:
     assert (found.fields["optimizer"], found.fields["scheduler"], found.fields["turns"]) == ("adam", "none", False)
     assert found.fields["settings"] == ()  # arguments of the other recipes' losses are not its own
     assert contender("published:turns=yes").fields == {**found.fields, "turns": True}
+    # Its loss is the usual one of the task, whatever the others are given.
+    made = {"data": (Path("a.h5"),), "out": Path("a"), **found.fields}
+    assert TrainRequest(**made).chosen_loss == "cross_entropy"
+    assert TrainRequest(**made, targets=("mass_fraction",)).chosen_loss == "MSELoss"
 
 
 @pytest.mark.parametrize("text", [*PRESETS])

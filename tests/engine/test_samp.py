@@ -98,9 +98,11 @@ def test_what_is_awaited_ends_with_the_hub_and_with_patience(told, monkeypatch):
         assert "did not answer within 0.2 s" in delivered(told.connection, client).troubles[0]
         monkeypatch.setattr("engine.exchange.samp.DELIVERY", 60)
         asked = time.monotonic()
-        threading.Timer(0.3, hub.stop).start()
+        ending = threading.Timer(0.3, hub.stop)
+        ending.start()
         assert "before the connection to the SAMP hub ended" in delivered(told.connection, client).troubles[0]
         assert time.monotonic() - asked < 30
+        ending.join()
 
 
 def test_messages_come_in_with_their_sender_and_calls_are_answered(told):
