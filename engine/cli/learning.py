@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.program import Quiet, app, follow
 from engine.errors import DataError, ModelError
+from engine.models.preprocess import KNOWN
 
 # Arguments of ``train`` that are not fields of its request by the same name.
 _NOT_OF_REQUEST = {"datasets", "quiet", "name"}
@@ -53,10 +54,8 @@ def train(
     datasets: Annotated[list[Path], typer.Argument(metavar="DATASET", help="Training sets (HDF5).")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the model.")],
     name: Annotated[str | None, typer.Option(help="Name on the card; that of the folder by default.")] = None,
-    architecture: Annotated[str, typer.Option(help="A timm model, or several joined by +.")] = "resnet18",
-    channels: Annotated[str, typer.Option(help="What the network sees: stretch, residual, linear, log, minmax.")] = (
-        "stretch,residual"
-    ),
+    architecture: Annotated[str, typer.Option(help="A timm model, over:MODEL, or several joined by +.")] = "resnet18",
+    channels: Annotated[str, typer.Option(help=f"What the network sees: {', '.join(KNOWN)}.")] = "stretch,residual",
     together: Annotated[bool, typer.Option("--together", help="All bands of a stamp at once, not any one.")] = False,
     task: Annotated[str | None, typer.Option(help="What the model is for, for the card.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 10,

@@ -1,7 +1,8 @@
 """Networks: one timm backbone for every scale of a stamp, a linear head over what it saw at all of them.
 
 Any timm architecture works by its name; ``resnet18@3x224`` repeats channels and resizes stamps for it
-(engine.models.fitting). Names joined by ``+`` make a committee whose logits are averaged.
+(engine.models.fitting); ``over:finder`` is a head over a model that is there (engine.models.over). Names joined by
+``+`` make a committee whose logits are averaged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 from engine.errors import ModelError
 from engine.models.backbone import backbone_for, seen_by
 from engine.models.fitting import Fitting, split_architecture
+from engine.models.over import PREFIX, Over, below
 from engine.models.reconstruction import Reconstruction
+from engine.models.weights import fill
 
 
 class Network(nn.Module):
@@ -48,15 +51,20 @@ class Network(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (n, outputs) of prepared pixels (n, scale, channel, y, x)."""
+        features = self.features(pixels)
+        with torch.autocast(features.device.type, enabled=False):  # half precision would round logits to 1 in 250
+            logits: Tensor = self.head(self.drop(features))
+        return logits
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the backbone saw at all scales (n, scale * feature), of prepared pixels."""
         images = pixels.flatten(0, 1)
         if self.fitting is not None:
             images = self.fitting(images)
         images = images.contiguous(memory_format=torch.channels_last)
         features = self._watch(self.backbone.forward_features(images))
-        pooled = self.backbone.forward_head(features)
-        with torch.autocast(pooled.device.type, enabled=False):  # half precision would round logits to 1 in 250
-            logits: Tensor = self.head(self.drop(pooled.reshape(pixels.shape[0], -1).float()))
-        return logits
+        pooled: Tensor = self.backbone.forward_head(features)
+        return pooled.reshape(pixels.shape[0], -1).float()
 
     def _watch(self, features: Tensor) -> Tensor:
         if self.layout == "NCHW":
@@ -73,15 +81,15 @@ class Network(nn.Module):
 class Committee(nn.Module):
     """Networks trained apart, whose logits are averaged; their weights are named member0., member1. and so on."""
 
-    def __init__(self, members: Sequence[Network]) -> None:
+    def __init__(self, members: Sequence[Network | Over]) -> None:
         super().__init__()
         for index, member in enumerate(members):
             self.add_module(f"member{index}", member)
 
     @property
-    def members(self) -> tuple[Network, ...]:
+    def members(self) -> tuple[Network | Over, ...]:
         """The networks, in order."""
-        return tuple(module for module in self.children() if isinstance(module, Network))
+        return tuple(module for module in self.children() if isinstance(module, Network | Over))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Mean logits (n, outputs) of prepared pixels (n, scale, channel, y, x)."""
@@ -102,13 +110,13 @@ def build_network(
     drop_rate: float = 0.0,
     pretrained: Path | str | None = None,
     one_class: bool = False,
-) -> Network | Committee | Reconstruction:
+) -> Network | Over | Committee | Reconstruction:
     """Make a network that takes (n, scale, channel, size, size) and gives (n, outputs) logits.
 
     Parameters
     ----------
-    architecture : a timm name, ``@`` and the input to fit stamps to if it needs one, or several joined by ``+`` for a
-        committee
+    architecture : a timm name, ``@`` and the input to fit stamps to if it needs one; ``over:`` and a model; or several
+        joined by ``+`` for a committee
     in_channels, scales : channels of each scale, number of scales
     outputs : how many numbers it gives of a stamp (``outputs_for`` the classes, or one a target of a regression)
     size : stamp side in pixels, for the architectures built for one size (transformers)
@@ -126,8 +134,11 @@ def build_network(
             raise ModelError(f"a model of one class is built on one network as it is, not {architecture}: name one")
         backbone = backbone_for(architecture, in_channels=in_channels, size=size, pretrained=pretrained)
         return Reconstruction(backbone, size=size, channels=in_channels).to(memory_format=torch.channels_last)
-    members = []
+    members: list[Network | Over] = []
     for text in architecture.split("+"):
+        if text.startswith(PREFIX):
+            members.append(_over(text, in_channels=in_channels, outputs=outputs, drop_rate=drop_rate))
+            continue
         name, fitting = split_architecture(text)
         side, channels = (size, in_channels) if fitting is None else (fitting.side, fitting.channels_of(in_channels))
         members.append(
@@ -143,6 +154,21 @@ def build_network(
         )
     network = Committee(members) if len(members) > 1 else members[0]
     return network.to(memory_format=torch.channels_last)
+
+
+def _over(architecture: str, *, in_channels: int, outputs: int, drop_rate: float) -> Over:
+    """A head over the trained network that its architecture names."""
+    card, folder = below(architecture)
+    channels = len(card.channels)
+    network = build_network(
+        card.architecture,
+        in_channels=channels,
+        scales=len(card.pixel_scales),
+        outputs=outputs_for(len(card.classes)),
+        size=card.size,
+    )
+    fill(network, card, folder)
+    return Over(network, channels=channels, looks=in_channels // channels, outputs=outputs, drop_rate=drop_rate)
 
 
 def outputs_for(classes: int) -> int:

@@ -26,7 +26,7 @@ from engine.models.card import load_card
 from engine.models.folding import folded
 from engine.models.library import model_folder
 from engine.models.local_sky import CELL, prepare_region
-from engine.models.predict import fill
+from engine.models.weights import fill
 from engine.types import FloatArray, ModelCard
 
 TASK = "detection"

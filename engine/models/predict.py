@@ -9,18 +9,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.device import autocast, batch_size, pick_device, precision
 from engine.errors import ModelError
 from engine.models.build import Committee, build_network, outputs_for
-from engine.models.card import calibrated, class_probabilities, denormalised, load_card, sigmoid, weights_path
+from engine.models.card import calibrated, class_probabilities, denormalised, load_card, sigmoid
 from engine.models.contrast import contrasts
 from engine.models.library import model_folder
-from engine.models.preprocess import prepare
+from engine.models.preprocess import channel_count, prepare
 from engine.models.runtime import Way, quickest
+from engine.models.weights import fill
 from engine.types import Cutouts, Estimates, FloatArray, ModelCard, Scores
 
 ANY = ("any",)
@@ -67,7 +66,7 @@ class Predictor:
             What the environment asks for cannot run here (engine.models.runtime).
         """
         if self._way is None and self.device.type == "cpu":
-            channels = len(self.card.channels) * len(self.card.bands)
+            channels = channel_count(self.card.channels, self.card.bands)
             shape = (_EXAMPLE, len(self.card.pixel_scales), channels, self.card.size, self.card.size)
             example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
             self._way = quickest(_Opinions(self.network), example)
@@ -88,10 +87,14 @@ class Predictor:
 
     def prepared(self, pixels: FloatArray) -> Tensor:
         """What the network sees of pixels (n, scale, band, y, x): (n, scale, channel, y, x) on the device."""
-        return torch.from_numpy(prepare(pixels, self.card.channels)).to(self.device)
+        return torch.from_numpy(self._prepare(pixels)).to(self.device)
 
     def _view_logits(self, pixels: FloatArray, views: int) -> NDArray[np.float64]:
-        return self.outputs(prepare(pixels, self.card.channels), views=views)
+        return self.outputs(self._prepare(pixels), views=views)
+
+    def _prepare(self, pixels: FloatArray) -> FloatArray:
+        card = self.card
+        return prepare(pixels, card.channels, bands=card.bands, pixel_scales=card.pixel_scales)
 
     def outputs(self, stamps: FloatArray, *, views: int = 1) -> NDArray[np.float64]:
         """What the network gives of prepared stamps, (member * view, n, output), in batches that fit the memory.
@@ -301,7 +304,7 @@ def network_of(card: ModelCard) -> nn.Module:
     """The network of a card, its weights not yet filled in."""
     return build_network(
         card.architecture,
-        in_channels=len(card.channels) * len(card.bands),
+        in_channels=channel_count(card.channels, card.bands),
         scales=len(card.pixel_scales),
         outputs=outputs_of(card),
         size=card.size,
@@ -312,32 +315,6 @@ def network_of(card: ModelCard) -> nn.Module:
 def outputs_of(card: ModelCard) -> int:
     """How many outputs the network of a card has."""
     return len(card.targets) or outputs_for(len(card.classes))
-
-
-def fill(network: nn.Module, card: ModelCard, folder: Path) -> None:
-    """Load the weights of a card into the network that was built from it.
-
-    Raises
-    ------
-    ModelError
-        Weights that are not those of the card, or do not fit its architecture.
-    """
-    try:
-        network.load_state_dict(read_weights(card, folder))
-    except RuntimeError as error:
-        raise ModelError(
-            f"the weights in {folder} do not fit the architecture {card.architecture} of the card: copy the model again"
-        ) from error
-
-
-def read_weights(card: ModelCard, folder: Path) -> dict[str, Tensor]:
-    """The tensors of a model, verified against its card, on the CPU; half precision widened to float32."""
-    path = weights_path(card, folder)
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): copy the model again") from error
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def has_data(pixels: FloatArray) -> NDArray[np.bool_]:

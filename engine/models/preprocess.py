@@ -12,18 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError
-from engine.types import FloatArray
+from engine.models.contrast import STRENGTHS, contrasts
+from engine.types import Cutouts, FloatArray
 
 CHANNELS = ("stretch", "residual")
 """The channels of a lens finder: a galaxy at the centre whose light hides the arcs."""
-KNOWN = (*CHANNELS, "linear", "log", "minmax")
+DIMMED = "dimmed"
+"""Not a channel but further bands: the bluest minus parts of the reddest (engine.models.contrast)."""
+KNOWN = (*CHANNELS, "linear", "log", "minmax", DIMMED)
 _DARK, _BRIGHT = 0.005, 0.999  # quantiles of a stamp that are black and white: no hot pixel sets the scale
 _DECADES = 3.0  # of brightness that "log" spreads over its range
 _FRACTIONAL_ERROR = 0.08  # of the galaxy's own light: how far real isophotes stray from ellipses
 _CHUNK = 16  # stamps at a time: what the processor's cache holds
 
 
-def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArray:
+def channel_count(channels: Sequence[str], bands: Sequence[str]) -> int:
+    """How many channels ``prepare`` makes of each scale."""
+    looks = len(bands) + (len(STRENGTHS) if DIMMED in channels else 0)
+    return looks * sum(name != DIMMED for name in channels)
+
+
+def prepare(
+    pixels: FloatArray,
+    channels: Sequence[str] = CHANNELS,
+    *,
+    bands: tuple[str, ...] = (),
+    pixel_scales: tuple[float, ...] = (),
+) -> FloatArray:
     """Turn stamps into the channels of a network.
 
     Parameters
@@ -33,7 +48,9 @@ def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArra
         minus its elliptical profile about the centre, in units of the noise and of a fraction of the profile); for
         images of the lensed light alone, which have no galaxy at the centre, "linear" (from 0 at the 0.5th to 1 at
         the 99.9th percentile), "log" (the same on a logarithmic scale over three decades: faint arcs) and "minmax"
-        (from the faintest to the brightest pixel: what published sets of simulated images hold)
+        (from the faintest to the brightest pixel: what published sets of simulated images hold); "dimmed" adds images
+        in which the colour of the galaxy in the middle is dimmed, as further bands
+    bands, pixel_scales : names of the bands, arcsec of the pixels: for "dimmed" alone
 
     Returns
     -------
@@ -42,15 +59,22 @@ def prepare(pixels: FloatArray, channels: Sequence[str] = CHANNELS) -> FloatArra
     Raises
     ------
     ModelError
-        for an unknown channel
+        for an unknown channel, or bands whose names tell no colour where one is needed
     """
     unknown = [name for name in channels if name not in KNOWN]
     if unknown:
         raise ModelError(f"The model asks for the unknown channel {unknown[0]!r}; known are {', '.join(KNOWN)}.")
-    n, scales, bands, size, _ = pixels.shape
-    out = np.empty((n, scales, bands * len(channels), size, size), np.float32)
-    flat = out.reshape(n * scales * bands, len(channels), size, size)
-    stamps = pixels.reshape(n * scales * bands, size, size)
+    if DIMMED in channels:
+        dimmed = contrasts(Cutouts(pixels, pixel_scales, bands, np.zeros((len(pixels), 2))))
+        if not dimmed.shape[2] and len(pixels):
+            message = f"No colour is known of the bands {', '.join(bands) or '(none)'}, so none can be dimmed"
+            raise ModelError(f"{message}: name two bands such as g and i, or leave out {DIMMED}.")
+        pixels = np.concatenate([pixels, dimmed], axis=2)
+        channels = [name for name in channels if name != DIMMED]
+    n, scales, looks, size, _ = pixels.shape
+    out = np.empty((n, scales, looks * len(channels), size, size), np.float32)
+    flat = out.reshape(n * scales * looks, len(channels), size, size)
+    stamps = pixels.reshape(n * scales * looks, size, size)
     for start in range(0, len(stamps), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         raw = stamps[chunk].astype(np.float32)

@@ -150,9 +150,9 @@ _GRI = Recipe(
     make_scene=partial(make_scene, bands=GROUND, survey=draw_ground),
     classes=finder.CLASSES,
     truth=truth_columns(GROUND),
-    version=1,
+    version=2,
     size=64,
-    pixel_scales=(0.2, 0.5),
+    pixel_scales=(0.1, 0.3),
     bands=GROUND,
 )
 RECIPES = (
@@ -163,7 +163,7 @@ RECIPES = (
         summary="the same in Euclid's VIS, Y, J and H",
         make_scene=partial(make_scene, bands=SPACE, survey=draw_euclid),
         truth=truth_columns(SPACE),
-        pixel_scales=(0.1, 0.3),
+        version=1,
         bands=SPACE,
     ),
 )

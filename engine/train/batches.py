@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.models import preprocess
+from engine.models import contrast, preprocess
 from engine.train.array_file import new_array
 from engine.train.data import TrainingSet
 
@@ -26,6 +26,8 @@ _CHUNK = 256
 def prepared_path(data: TrainingSet, channels: Sequence[str], folder: Path) -> Path:
     """Where the prepared stamps of a training set lie: named by the data, the channels and the code that makes them."""
     digest = hashlib.sha256(inspect.getsource(preprocess).encode())
+    if preprocess.DIMMED in channels:
+        digest.update(inspect.getsource(contrast).encode())
     digest.update("|".join([*data.sha256, *data.bands, *channels]).encode())
     digest.update(np.stack([data.file, data.row, data.band]).tobytes())
     return folder / f"prepared-{digest.hexdigest()[:16]}.npy"
@@ -51,14 +53,15 @@ def prepared(
     with ThreadPoolExecutor(threads) as pool:
         for place, stamps in _padded(data.chunks(_CHUNK)):
             if stamps is not None:
-                pending.append((place, pool.submit(_prepare, stamps, channels)))
+                pending.append((place, pool.submit(_prepare, stamps, data, channels)))
             while pending and (len(pending) > threads or stamps is None):
                 ready, future = pending.popleft()
                 yield ready, future.result()
 
 
-def _prepare(stamps: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float16]:
-    return preprocess.prepare(stamps, channels).astype(np.float16)
+def _prepare(stamps: NDArray[np.float32], data: TrainingSet, channels: Sequence[str]) -> NDArray[np.float16]:
+    made = preprocess.prepare(stamps, channels, bands=data.bands, pixel_scales=data.pixel_scales)
+    return made.astype(np.float16)
 
 
 def _padded(

@@ -15,6 +15,7 @@ from engine.device import pick_device
 from engine.errors import ModelError
 from engine.models.build import Committee, Network
 from engine.models.card import CARD, Targets, load_card, normalised
+from engine.models.over import Over
 from engine.models.predict import load_model
 from engine.train.batches import prepare_all, prepared_path
 from engine.train.course import Progress
@@ -123,13 +124,13 @@ def _shared_split(cards: Sequence[ModelCard], folders: Sequence[Path]) -> dict[s
     return shares
 
 
-def _networks(folders: Sequence[Path], targets: Targets) -> list[Network]:
+def _networks(folders: Sequence[Path], targets: Targets) -> list[Network | Over]:
     """The networks of the members (those of a member that is a committee one by one), each calibrated by its head.
 
     Networks differ in how steep their logits are; with its own calibration in its head none of them outvotes the
     others by shouting, and the spread between them is one of probabilities.
     """
-    found: list[Network] = []
+    found: list[Network | Over] = []
     for folder in folders:
         model = load_model(folder, device="cpu")
         network = model.network

@@ -13,7 +13,9 @@ import numpy as np
 from engine.errors import DataError, ModelError
 from engine.models.build import build_network, outputs_for
 from engine.models.card import CARD, load_card
+from engine.models.over import pinned
 from engine.models.predict import load_model
+from engine.models.preprocess import channel_count
 from engine.train.batches import prepared, prepared_path
 from engine.train.comparison import Comparison, Outcome, page_of_many, write_tables
 from engine.train.contenders import Contender
@@ -27,7 +29,7 @@ from engine.train.loop import train
 from engine.train.published import parts_of, recorded_split
 from engine.train.purity import SKY_PRIOR
 from engine.train.report import write_page
-from engine.train.request import TrainRequest, check, fingerprint
+from engine.train.request import TrainRequest, check, check_stamps, fingerprint
 from engine.types import ModelCard, Step
 
 RUNS, PREPARED = "runs", "prepared"
@@ -216,9 +218,10 @@ def _check_recipes(request: CompareRequest, data: TrainingSet) -> None:
         for rate in _rates(request, one):
             asked = _run(request, one, rate, 0)
             check(asked)
+            check_stamps(asked, data)
             build_network(
                 asked.architecture,
-                in_channels=len(asked.channels) * len(data.bands),
+                in_channels=channel_count(asked.channels, data.bands),
                 scales=len(data.pixel_scales),
                 outputs=len(asked.targets) or outputs_for(len(data.classes)),
                 size=data.size,
@@ -238,9 +241,11 @@ def _check_same(card: ModelCard, asked: TrainRequest, data: TrainingSet) -> None
 
 def _run(request: CompareRequest, one: Contender, rate: float, seed: int) -> TrainRequest:
     """What one run is asked to do."""
+    fields = {"architecture": one.name, **one.fields}
+    fields["architecture"] = pinned(fields["architecture"])
     return replace(
         request.base,
-        **{"architecture": one.name, **one.fields},
+        **fields,
         name=f"{one.name}, seed {seed}",
         learning_rate=rate,
         seed=seed,

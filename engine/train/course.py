@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from engine.device import half_is_fast
 from engine.errors import ModelError
 from engine.models.card import load_card
-from engine.models.predict import read_weights
+from engine.models.weights import read_weights
 from engine.train.checkpoint import load_optimizer, load_state, save_state, save_tensors, weights
 from engine.train.data import Source
 from engine.train.request import TrainRequest, fingerprint

@@ -24,6 +24,7 @@ from engine.errors import ModelError
 from engine.models.build import build_network
 from engine.models.card import CARD, load_card
 from engine.models.imagenet import imagenet_checkpoint
+from engine.models.over import pinned
 from engine.models.preprocess import prepare
 from engine.train.augment import augmented, blurred
 from engine.train.batches import prepare_all, prepared_path
@@ -43,7 +44,7 @@ from engine.train.data import PARTS, TrainingSet, open_for
 from engine.train.judge import Court, data_named, hold_court, of_one_class, settle, write_model
 from engine.train.losses import Loss, make_loss, surprise
 from engine.train.published import parts_of
-from engine.train.request import IMAGENET, TrainRequest, check, fingerprint
+from engine.train.request import IMAGENET, TrainRequest, check, check_stamps, fingerprint
 from engine.train.settings import arguments
 from engine.types import Step
 
@@ -86,9 +87,11 @@ def train(request: TrainRequest) -> Iterator[Step]:
         Settings that do not fit, a training that diverged, or a folder that holds another training.
     """
     check(request)
+    request = dataclasses.replace(request, architecture=pinned(request.architecture))
     with processor_threads(request.threads):
         yield Step(0, 1, note="Reading the training set")
         data = open_for(request.data, bands=request.bands, targets=request.targets, only=request.only)
+        check_stamps(request, data)
         saved = read_checkpoint(request, data)
         if (request.out / CARD).exists():
             yield Step(1, 1, (load_card(request.out),), "Already trained")
@@ -255,7 +258,8 @@ def _forward(run: _Run, chosen: NDArray[np.int64], update: int) -> Tensor:
     if request.blur:
         data = run.court.data
         seen = blurred(data.stamps(chosen), data.pixel_scales, np.random.default_rng(seed), request.blur)
-        stamps = torch.from_numpy(prepare(seen, request.channels)).to(examples.device)
+        seen = prepare(seen, request.channels, bands=data.bands, pixel_scales=data.pixel_scales)
+        stamps = torch.from_numpy(seen).to(examples.device)
     stamps = augmented(stamps, random, request.noise, request.shift, turns=request.turns)
     try:
         with run.court.autocast():

@@ -13,7 +13,8 @@ from timm.scheduler import create_scheduler_v2  # type: ignore[attr-defined, unu
 
 from engine.errors import DataError, ModelError
 from engine.models.card import CARD
-from engine.train.data import ANY, Source
+from engine.models.over import check_fit
+from engine.train.data import ANY, Source, TrainingSet
 from engine.train.losses import make_loss
 from engine.train.settings import arguments, take_only, unknown
 
@@ -147,6 +148,23 @@ def check(request: TrainRequest) -> None:
         raise ModelError("start from pretrained weights or from a model, not from both: leave one out")
     if (request.out / CARD).exists() and not request.resume:
         raise ModelError(f"{request.out} already holds a trained model: name another folder, or resume")
+
+
+def check_stamps(request: TrainRequest, data: TrainingSet) -> None:
+    """Refuse a training set that the network cannot take.
+
+    Raises
+    ------
+    ModelError
+        Stamps that the model below the architecture was not made for.
+    """
+    check_fit(
+        request.architecture,
+        channels=request.channels,
+        size=data.size,
+        pixel_scales=data.pixel_scales,
+        bands=data.bands,
+    )
 
 
 def _check_settings(request: TrainRequest) -> None:

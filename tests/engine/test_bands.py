@@ -138,10 +138,10 @@ def test_every_band_of_a_twin_is_its_lens_without_the_arc(ground):
         lens, twin = family[b"lens"], family[b"twin"]
         np.testing.assert_array_equal(np.isnan(lens.cutouts), np.isnan(twin.cutouts))
         truth = lens.truth
-        whole = truth["field_of_view"] > 32 and truth["einstein_radius"] < 6 and abs(truth["offset_x"]) < 2
+        whole = truth["field_of_view"] > 19.2 and truth["einstein_radius"] < 4 and abs(truth["offset_x"]) < 2
         if not whole or np.isnan(lens.cutouts).any() or truth["arc_snr"] < 40 or np.abs(lens.cutouts).max() > 1e3:
             continue
-        pixels = (0.5 / truth["native_scale"]) ** 2  # of the mosaic in one of the stamp at 0.5"
+        pixels = (0.3 / truth["native_scale"]) ** 2  # of the mosaic in one of the stamp at 0.3"
         arc = (lens.cutouts[1] - twin.cutouts[1]).sum((1, 2)) * pixels
         expected = 10 ** (-0.4 * (np.array([truth[f"arc_magnitude_{band}"] for band in GRI]) - ZERO_POINT))
         np.testing.assert_allclose(arc, expected, atol=0.15 * expected.max())

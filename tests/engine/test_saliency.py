@@ -1,6 +1,6 @@
 """Saliency on small random networks: the shapes, the range, the bands, and that it leaves torch as it was."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,17 +10,11 @@ import torch
 from engine.errors import ModelError
 from engine.interpret.saliency import METHODS, integrated_gradients
 from engine.models.build import build_network, outputs_for
+from engine.models.predict import Classifier
 from engine.types import Cutouts, ModelCard
 
 
-@dataclass
-class TinyClassifier:
-    card: ModelCard
-    network: torch.nn.Module
-    device: torch.device
-
-
-def tiny(*, bands=("any",), classes=("not", "lens"), architecture="test_resnet") -> TinyClassifier:
+def tiny(*, bands=("any",), classes=("not", "lens"), architecture="test_resnet") -> Classifier:
     torch.manual_seed(1)
     card = ModelCard(
         name="tiny",
@@ -34,7 +28,7 @@ def tiny(*, bands=("any",), classes=("not", "lens"), architecture="test_resnet")
     )
     channels = len(card.channels) * len(bands)
     network = build_network(architecture, in_channels=channels, scales=2, outputs=outputs_for(len(classes)))
-    return TinyClassifier(card, network.eval(), torch.device("cpu"))
+    return Classifier(card, network, torch.device("cpu"))
 
 
 def stamp(bands: int = 1, seed: int = 3) -> Cutouts:
@@ -52,7 +46,7 @@ def _few_steps(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def classifier() -> TinyClassifier:
+def classifier() -> Classifier:
     return tiny()
 
 

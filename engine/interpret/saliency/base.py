@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelError
-from engine.models.preprocess import prepare
 from engine.types import Cutouts, FloatArray, ModelCard, Saliency
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ def network_input(classifier: Classifier, cutouts: Cutouts) -> Tensor:
             f"The model '{card.name}' needs the bands {', '.join(card.bands)}, not {', '.join(cutouts.bands)}: "
             "cut the stamp in the bands of the model."
         )
-    prepared = prepare(np.ascontiguousarray(pixels), card.channels)
-    return torch.from_numpy(prepared).to(classifier.device).requires_grad_()
+    return classifier.prepared(np.ascontiguousarray(pixels)).requires_grad_()
 
 
 def output_index(card: ModelCard, target: str | None) -> tuple[int, float]:

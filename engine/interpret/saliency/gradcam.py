@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from engine.interpret.saliency.base import finish, gradients, network_input, output_index
 from engine.models.build import Committee, Network
+from engine.models.over import Over
 from engine.types import Cutouts, Saliency
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ def explain(classifier: Classifier, cutouts: Cutouts, *, target: str | None = No
             method = LayerGradCam(lambda x, member=member: sign * member(x), explained_layer(member, size[0]))
             coarse = method.attribute(pixels, target=index, relu_attributions=True)
             fine = interpolate(coarse, size=size, mode="bilinear", align_corners=False)
-            total += fine.reshape(n, scales, *size).detach()
+            total += fine.reshape(n, -1, scales, *size).mean(1).detach()  # over the looks of a network that has several
     return finish(total.cpu().numpy(), cutouts, card, "gradcam", target)
 
 
-def explained_layer(network: Network, size: int) -> nn.Module:
+def explained_layer(network: Network | Over, size: int) -> nn.Module:
     """The deepest stage of a convolutional backbone with FEWEST_CELLS across a stamp; else its last map."""
+    if isinstance(network, Over):
+        return explained_layer(network.below, size)
     stages = getattr(network.backbone, "feature_info", None) or []
     size = size if network.fitting is None else network.fitting.side
     for stage in reversed(list(stages)) if network.layout == "NCHW" else ():
