@@ -27,7 +27,7 @@ def calibrate(
     lenses: Annotated[int, typer.Option(min=0, help="Galaxies with a painted arc.")] = 50,
     duds: Annotated[int, typer.Option(min=0, help="Sources at random, hardly ever lenses.")] = 50,
     repeats: Annotated[int, typer.Option(min=0, help="Candidates to show a second time.")] = 20,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same stamps, on any machine.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same stamps, on any machine.")] = 1,
     gain: Annotated[float | None, typer.Option(metavar="E", help="Electrons a unit, for the arcs' noise.")] = None,
     seeing: Annotated[float | None, typer.Option(metavar="ARCSEC", help="FWHM, where stars are too few.")] = None,
     model: Model = "finder",
@@ -66,7 +66,7 @@ def blind(
     feedback: Annotated[
         bool | None, typer.Option("--feedback/--no-feedback", help="Tell graders what a stamp was, once it is graded.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed draws the same controls.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed draws the same controls.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Choose what a blind queue is made of, and tell from its random controls how many lenses lie below the cut."""

@@ -29,7 +29,7 @@ def fine_tune(
     epochs: Annotated[int, typer.Option(min=1)] = 5,
     learning_rate: Annotated[float, typer.Option()] = 1e-4,
     emphasis: Annotated[int, typer.Option(min=1, help="How often an epoch goes through the grades.")] = 2,
-    seed: Annotated[int, typer.Option(help="The same seed holds the same candidates out.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed holds the same candidates out.")] = 1,
     processes: Annotated[int | None, typer.Option(min=1, help="To simulate in; one a core by default.")] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -39,7 +39,7 @@ _FIRST_FINDER = replace(
     summary="the same, with fewer stars and close pairs",
     make_scene=partial(finder.make_scene, recipe=finder.FIRST),
 )
-SMALLEST = 8  # pixels, of a stamp's side
+SMALLEST, LARGEST = 8, 1024  # pixels, of a stamp's side
 SCENES = 8  # made by a worker at a time
 ROWS = 64  # written at a time, a chunk of the file
 RECIPES: Mapping[str, Recipe] = {
@@ -83,6 +83,8 @@ def simulate(
         raise DataError(f"Cannot simulate {count} stamps; ask for one at least.")
     if size is not None and size < SMALLEST:
         raise DataError(f"Stamps of {size} pixels show nothing; ask for {SMALLEST} at least.")
+    if size is not None and size > LARGEST:
+        raise DataError(f"Stamps of {size} pixels are no stamps; ask for {LARGEST} at most.")
     check_place(out, seed)
     order = _Order(recipe, seed, size or made.size, pixel_scales or made.pixel_scales, made.choose(options or {}))
     part = out.with_name(out.name + ".part")

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.images.room import check_room
-from engine.simulate.dataset import check_place
+from engine.simulate.dataset import LARGEST, check_place
 from engine.simulate.patches import COLUMNS, Patch, make_patches
 from engine.types import Step
 
@@ -52,8 +52,9 @@ def simulate_patches(
         for a count below one, patches too small to hold a lens, or a file that cannot be written
     """
     out = Path(out)
-    if count < 1 or size < 64 or not pixel_scale > 0:
-        raise DataError(f"Cannot simulate {count} patches of {size} px of {pixel_scale:g}: ask for 1 of 64 px or more.")
+    if count < 1 or not 64 <= size <= LARGEST or not pixel_scale > 0:
+        message = f'Cannot simulate {count} patches of {size} px of {pixel_scale:g}"'
+        raise DataError(f"{message}: ask for 1 or more of 64 to {LARGEST} px.")
     check_place(out, seed)
     part = out.with_name(out.name + ".part")
     make = partial(_make_batch, seed, size, pixel_scale)

@@ -71,6 +71,9 @@ def test_wrong_requests_say_what_to_do(tmp_path):
         list(simulate("nonsense", tmp_path / "a.h5", count=1, seed=1))
     with pytest.raises(DataError, match="one at least"):
         list(simulate("finder", tmp_path / "a.h5", count=0, seed=1))
+    for size, message in ((7, "ask for 8 at least"), (1025, "ask for 1024 at most")):
+        with pytest.raises(DataError, match=message):
+            list(simulate("finder", tmp_path / "a.h5", count=1, seed=1, size=size))
     with pytest.raises(DataError, match="does not exist"):
         list(simulate("finder", tmp_path / "nowhere" / "a.h5", count=1, seed=1))
 
