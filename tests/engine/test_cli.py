@@ -104,6 +104,13 @@ def test_a_wrong_command_line_tells_whose_help_to_read(
     assert asked.removeprefix("deeplense") in refused.err
 
 
+@pytest.mark.parametrize("command", ["calibrate", "blind", "fine-tune"])
+def test_a_seed_below_zero_is_refused(deeplense: CommandLine, command: str) -> None:
+    refused = deeplense(command, "any.deeplense", "--seed", "-1")
+    assert refused.status == 2
+    assert "'--seed'" in refused.err
+
+
 def test_the_version_is_that_of_the_package(deeplense: CommandLine) -> None:
     import engine
 
