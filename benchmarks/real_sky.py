@@ -2,6 +2,7 @@
 
 Reads the real images in ``DEEPLENSE_REAL_DATA`` (or ``shared/data`` beside the checkout): stamps of lenses, stamps of
 galaxies, fields with a known lens and fields without any. Prints both lists, worst lens first, and one JSON line.
+A model of g, r and i is shown what there is in these bands.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from engine.types import Detection, Mosaic, ScanRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 GALAXIES = {"des_g.fits": 0.263, "des_r.fits": 0.263, "des_i.fits": 0.263, "COSMOSWeb_galaxy_6701_image.fits": 0.03}
+MASKED = 100.0  # in stamps of the challenge
 NOT_GALAXIES = ("abell_2744_group",)  # holds a lensing group
 ARCS = {"abell370_I.fits": (992, 799, 20), "cfhtls_w3_{}.fits": (222, 230, 8)}
 EMPTY = {"sdss_{}.fits.bz2": "gri", "2mass_{}.fits": "jhk"}
@@ -71,8 +73,26 @@ def in_colour(classifier: Classifier, pixels: np.ndarray, scale: float) -> float
         return float(classifier.score_bands(stamps, views=8).raw_score[0])
 
 
-def experts(classifier: Classifier, folder: Path) -> dict[str, float]:
-    """Rank correlation with the grades that experts gave candidates of Space Warps, CFHTLS stamps in colour.
+def challenge_in_colour(classifier: Classifier, folder: Path) -> float:
+    """AUC on the ground stamps of the Bologna lens challenge, their g, r and i together."""
+    scores: dict[int, list[float]] = {0: [], 1: []}
+    for label, kind in enumerate(("nolens", "lens")):
+        for green in sorted((folder / "ground_based" / kind).rglob("*_G-*.fits")):
+            number = green.stem.rsplit("-")[-1]
+            files = [next((folder / "ground_based" / kind).rglob(f"*_{band}-{number}.fits")) for band in "GRI"]
+            pixels = np.stack([fits.getdata(file).astype(np.float32) for file in files])
+            scores[label].append(in_colour(classifier, np.where(pixels == MASKED, np.nan, pixels), 0.2))
+    return round(float(roc_auc_score([0] * len(scores[0]) + [1] * len(scores[1]), scores[0] + scores[1])), 3)
+
+
+def des_in_colour(classifier: Classifier, folder: Path) -> list[float]:
+    """Scores of the DES galaxies, their three bands together."""
+    cubes = [fits.getdata(folder / f"des_{band}.fits") for band in "gri"]
+    return [in_colour(classifier, pixels, GALAXIES["des_g.fits"]) for pixels in np.stack(cubes, axis=1)]
+
+
+def experts(classifier: Classifier, folder: Path) -> tuple[list[float], dict[str, float]]:
+    """Scores of candidates of Space Warps (CFHTLS stamps in colour), and how they go with the grades of experts.
 
     The stamps are pictures, 30 arcsec across inside a frame, stretched to 8 bits: brightness is not linear there.
     """
@@ -88,7 +108,7 @@ def experts(classifier: Classifier, folder: Path) -> dict[str, float]:
         grades.append(float(file.name.split("_grade")[1].split("_")[0]))
         scores.append(in_colour(classifier, inside, 30.0 / inside.shape[-1]))
     found = spearmanr(grades, scores)
-    return {
+    return scores, {
         "stamps": len(grades),
         "spearman": round(float(found.statistic), 3),
         "p_value": round(float(found.pvalue), 4),
@@ -116,6 +136,27 @@ def main() -> None:
     options = parser.parse_args()
     data = Path(os.environ.get("DEEPLENSE_REAL_DATA") or ROOT / "shared" / "data")
     classifier = load_classifier(options.model).quicken()
+    line: dict[str, object] = {"benchmark": "real sky", "model": classifier.card.key}
+    if classifier.card.bands == ("any",):
+        line |= in_one_band(classifier, data)
+    candidates, grades = experts(classifier, data / "labelled" / "spacewarps")
+    galaxies = des_in_colour(classifier, data / "galaxies")
+    line["space_warps"] = grades
+    line["in_colour"] = {
+        "galaxies": len(galaxies),
+        "highest_galaxies": [round(one, 3) for one in sorted(galaxies, reverse=True)[:3]],
+        "candidates_against_galaxies_auc": round(
+            float(roc_auc_score([0] * len(galaxies) + [1] * len(candidates), galaxies + candidates)), 4
+        ),
+        "bologna_ground_auc": challenge_in_colour(classifier, data / "labelled" / "bologna"),
+    }
+    if not options.stamps_only:
+        line |= on_fields(classifier, data / "fields", options.model, options.threshold or 0.5)
+    print(json.dumps(line))
+
+
+def in_one_band(classifier: Classifier, data: Path) -> dict[str, object]:
+    """Stamps of lenses against stamps of galaxies, each in the bands it has; and those of the challenge."""
     lenses = stamps_of(classifier, sorted(p for p in (data / "stamps").rglob("*") if p.suffix in (".fits", ".h5")), {})
     files = [
         p for p in sorted((data / "galaxies").iterdir()) if ".fits" in p.name and not p.name.startswith(NOT_GALAXIES)
@@ -126,38 +167,42 @@ def main() -> None:
         for name, score in sorted(scores.items(), key=lambda pair: pair[1] * (1 if title == "lenses" else -1))[:30]:
             print(f"  {score:.4f}  {name}")
     label, score = [1] * len(lenses) + [0] * len(galaxies), [*lenses.values(), *galaxies.values()]
-    line = {
-        "benchmark": "real sky",
-        "model": classifier.card.key,
+    return {
         "lenses": len(lenses),
         "galaxies": len(galaxies),
         "auc": round(float(roc_auc_score(label, score)), 4),
         "average_precision": round(float(average_precision_score(label, score)), 4),
         "bologna_auc": bologna(classifier, data / "labelled" / "bologna"),
-        "space_warps": experts(classifier, data / "labelled" / "spacewarps"),
     }
-    if not options.stamps_only:
-        for pattern, (x, y, radius) in ARCS.items():
-            found, taken = ranked(field(data / "fields", pattern, "gri"), options.model, classifier)
+
+
+def on_fields(classifier: Classifier, folder: Path, model: str, threshold: float) -> dict[str, object]:
+    """The rank of the known lens of a field, and how many sources of a field without any score above a threshold."""
+    line: dict[str, object] = {}
+    any_band = classifier.card.bands == ("any",)
+    for pattern, (x, y, radius) in ARCS.items():
+        if any_band or "{}" in pattern:
+            found, taken = ranked(field(folder, pattern, "gri"), model, classifier)
             near = [k for k, one in enumerate(found, 1) if np.hypot(one.x - x, one.y - y) <= radius]
             line[pattern.split("_")[0]] = {
                 "rank": near[0] if near else None,
                 "score": round(found[near[0] - 1].score, 4) if near else None,
+                "next": round(max(one.score for k, one in enumerate(found, 1) if k not in near), 4),
                 "sources": len(found),
                 "seconds": round(taken, 1),
             }
-        for pattern, bands in EMPTY.items():
-            found, taken = ranked(field(data / "fields", pattern, bands), options.model, classifier)
-            at = options.threshold if options.threshold is not None else 0.5
-            above = sum(one.score >= at for one in found)
+    for pattern, bands in EMPTY.items():
+        if any_band or bands == "gri":
+            found, taken = ranked(field(folder, pattern, bands), model, classifier)
+            above = sum(one.score >= threshold for one in found)
             line[pattern.split("_")[0]] = {
                 "above": above,
-                "threshold": at,
+                "threshold": threshold,
                 "sources": len(found),
                 "fraction": round(above / max(len(found), 1), 5),
                 "seconds": round(taken, 1),
             }
-    print(json.dumps(line))
+    return line
 
 
 if __name__ == "__main__":
