@@ -257,7 +257,7 @@ class ModelsPanel(QWidget):
 def facts(card: ModelCard) -> str:
     """What a model is, in a few words."""
     bands = "any one band" if card.bands == ("any",) else ", ".join(card.bands)
-    parts = [f"{card.architecture}, {bands}"]
+    parts = [f"{card.architecture.replace('over:', 'a head over ')}, {bands}"]
     if "auc" in card.metrics:
         parts.append(f"AUC {card.metrics['auc']:.3f} on the test part of its own examples")
     start = card.training.get("start") if "fine_tuned" in card.training else None

@@ -39,6 +39,17 @@ def test_the_card_is_complete_and_the_weights_are_its_own(folder: Path) -> None:
         assert getattr(card, name), f"the card says nothing of {name}"
 
 
+def test_three_bands_together_tell_lenses_better_than_their_mean() -> None:
+    together, alone = (load_model(name, device="cpu") for name in ("finder-gri", "finder"))
+    assert isinstance(together, Classifier)
+    assert isinstance(alone, Classifier)
+    cutouts, examples = fresh("finder-gri", together.card, 160)
+    label = np.array([example.label for example in examples])
+    found = roc_auc_score(label, together.score(cutouts).raw_score)
+    assert found > together.card.metrics["auc"] - 0.03
+    assert found > roc_auc_score(label, alone.score_bands(cutouts).raw_score)
+
+
 @pytest.mark.parametrize(("number", "macro"), [(1, "fixed"), (2, "varied"), (3, "varied")])
 def test_substructure_is_told_as_well_as_the_card_says(number: int, macro: str) -> None:
     model = load_model(f"substructure-{number}", device="cpu")
