@@ -237,3 +237,14 @@ def test_untrained_it_says_what_the_network_below_says_on_average(home: Path) ->
         found = network(torch.from_numpy(prepare(cutouts.pixels, DIMMED, bands=BANDS, pixel_scales=SCALES)))[:, 0]
     raw = load_classifier("rings").score_bands(cutouts).raw_score
     np.testing.assert_allclose(torch.sigmoid(found).numpy(), raw, atol=5e-3)
+
+
+def test_in_use_half_of_the_correction_counts(home: Path) -> None:
+    network = build_network("over:rings", in_channels=10, scales=2, outputs=1, size=SIZE)
+    torch.nn.init.normal_(network.head.weight)
+    pixels = torch.from_numpy(prepare(stamps().pixels, DIMMED, bands=BANDS, pixel_scales=SCALES))
+    with torch.inference_mode():
+        learning, using = network.train()(pixels), network.eval()(pixels)
+        network.head.weight.zero_()
+        mean = network(pixels)
+    torch.testing.assert_close(using, (learning + mean) / 2)
