@@ -70,7 +70,7 @@ def test_a_file_to_write_and_settings_are_asked_for(capsys, tmp_path):
 PINNED = {
     "finder": (216007, "0000010000001010"),
     "finder-1": (260916, "00010010000001010"),
-    "finder-gri": (332451, "0100100001010100100"),
+    "finder-gri": (824535, "0100100001010100100"),
     "finder-euclid": (241625, "00010000100100001"),
     "model-1": (463.769, "012"),
     "model-2": (3252.52, "012"),
