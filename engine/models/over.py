@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from engine.errors import ModelError
-from engine.models.card import load_card
-from engine.models.library import model_folders, user_models
+from engine.models.card import CARD, load_card
+from engine.models.library import bundled_models, model_folders, user_models
 from engine.models.preprocess import DIMMED
 from engine.types import ModelCard
 
@@ -104,12 +104,15 @@ def below(architecture: str) -> tuple[ModelCard, Path]:
     text = architecture.removeprefix(PREFIX)
     keyed = _KEY.fullmatch(text)
     name = keyed["name"] if keyed else text
-    folder = model_folders().get(name)
-    if folder is None:
+    # A user's model may hide a bundled one of its name, which others may stand on all the same.
+    places = dict.fromkeys(place for place in (model_folders().get(name), bundled_models() / name) if place is not None)
+    found = [(load_card(place), place) for place in places if (place / CARD).is_file()]
+    if not found:
         place = f"copy its folder to {user_models()}"
         raise ModelError(f"{architecture} stands on the model {name!r}, which is not in the library: {place}")
-    card = load_card(folder)
-    if keyed and keyed["hash"] != card.weights_sha256[:12]:
+    same = [one for one in found if keyed is None or one[0].weights_sha256[:12] == keyed["hash"]]
+    card, folder = (same or found)[0]
+    if not same:
         message = f"{architecture} stands on other weights of {name} than those here ({card.weights_sha256[:12]})"
         raise ModelError(f"{message}: install the version it was made with, or train it anew")
     if card.bands != ("any",) or card.stride or card.targets or len(card.classes) < 2 or "+" in card.architecture:

@@ -248,3 +248,14 @@ def test_in_use_half_of_the_correction_counts(home: Path) -> None:
         network.head.weight.zero_()
         mean = network(pixels)
     torch.testing.assert_close(using, (learning + mean) / 2)
+
+
+def test_a_model_of_the_same_name_does_not_hide_what_another_stands_on(
+    trained: Path, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed(home, tmp_path, weights_sha256="f" * 64)
+    (tmp_path / "other").rename(tmp_path / "rings")
+    monkeypatch.setattr(library, "user_models", lambda: tmp_path)
+    monkeypatch.setattr("engine.models.over.bundled_models", lambda: home)
+    assert below(load_card(trained).architecture)[1] == home / "rings"
+    assert below("over:rings")[1] == tmp_path / "rings"
