@@ -12,7 +12,7 @@ from deeplense_gui.main_window import MainWindow
 
 log = logging.getLogger(__name__)
 SETTLE_MS = 1500
-PATIENCE_MS = 20_000
+PATIENCE_MS = 120_000  # a busy machine takes long to load torch and a model
 
 
 class Photographer(QObject):
