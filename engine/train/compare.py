@@ -92,6 +92,7 @@ def compare(request: CompareRequest) -> Iterator[Step]:
     _check_recipes(request, data)
     test = parts_of(data, **recorded_split(_fields(base)))["test"]
     apart = [_from_apart(folder, data, test) for folder in request.folders]
+    base.out.mkdir(parents=True, exist_ok=True)
     runs = sum(len(_rates(request, one)) + request.seeds - 1 for one in request.contenders)
     work = _Work(request, data, runs)
     outcomes = []

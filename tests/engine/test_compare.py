@@ -196,10 +196,12 @@ def test_a_model_trained_apart_joins_if_its_split_is_the_same(
 ) -> None:
     wanted, _ = compared
     apart = wanted.base.out / "runs/resized/lr-0.002/seed-0"
-    only = replace(wanted, base=replace(wanted.base, out=tmp_path), contenders=(), folders=(apart,))
+    out = tmp_path / "page"  # made, though nothing is trained in it
+    only = replace(wanted, base=replace(wanted.base, out=out), contenders=(), folders=(apart,))
     *_, last = compare(only)
     assert [run.name for run in last.items[0]] == [load_card(apart).name]
-    assert not (tmp_path / "runs").exists()
+    assert (out / "report.html").is_file()
+    assert not (out / "runs").exists()
     card = load_card(apart)
     other = tmp_path / "other"
     other.mkdir()
