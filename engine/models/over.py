@@ -55,6 +55,9 @@ class Over(nn.Module):
         if self.corrects:  # it starts as the mean of what the network below says of the looks
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
+        # A committee calibrates its members: all that is said, not the correction alone.
+        self.register_buffer("slope", torch.ones(outputs))
+        self.register_buffer("offset", torch.zeros(outputs))
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_back)  # type: ignore[no-untyped-call]
 
@@ -80,6 +83,7 @@ class Over(nn.Module):
                 mean = said.reshape(-1, self.looks, said.shape[1]).sum(1)
                 trust = 1.0 if self.training else TRUST
                 logits = trust * logits + mean / seen.reshape(-1, self.looks).sum(1, keepdim=True).clamp(min=1)
+            logits = logits * self.get_buffer("slope") + self.get_buffer("offset")
         return logits
 
 
@@ -91,6 +95,8 @@ def _leave_out(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> No
 def _put_back(module: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
     below = module.get_submodule("below")
     state.update({f"{prefix}below.{name}": tensor for name, tensor in below.state_dict().items()})
+    for name in ("slope", "offset"):  # not in weights written before there were any
+        state.setdefault(f"{prefix}{name}", module.get_buffer(name))
 
 
 def below(architecture: str) -> tuple[ModelCard, Path]:

@@ -137,8 +137,12 @@ def _networks(folders: Sequence[Path], targets: Targets) -> list[Network | Over]
         slope, intercept = _own_units(model.card, targets)
         for member in network.members if isinstance(network, Committee) else (network,):
             with torch.no_grad():
-                member.head.weight.mul_(slope[:, None])
-                member.head.bias.mul_(slope).add_(intercept)
+                if isinstance(member, Over):
+                    member.get_buffer("slope").mul_(slope)
+                    member.get_buffer("offset").mul_(slope).add_(intercept)
+                else:
+                    member.head.weight.mul_(slope[:, None])
+                    member.head.bias.mul_(slope).add_(intercept)
             found.append(member)
     return found
 

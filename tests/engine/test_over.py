@@ -148,7 +148,13 @@ def test_two_heads_make_a_committee(trained: Path, home: Path, tmp_path: Path) -
     for _ in form_committee(CommitteeRequest((trained, tmp_path / "second"), (home / "gri.h5",), tmp_path / "both")):
         pass
     assert load_card(tmp_path / "both").architecture.count("over:rings") == 2
-    assert load_classifier(tmp_path / "both").score_bands(stamps()).score.shape == (6,)
+    both, pixels = load_classifier(tmp_path / "both"), stamps().pixels
+    each = []
+    for folder in (trained, tmp_path / "second"):
+        one = load_classifier(folder)
+        calibration = one.card.calibration
+        each.append(calibration["slope"] * one.logits(pixels) + calibration["intercept"])
+    np.testing.assert_allclose(both.logits(pixels), np.mean(each, 0), atol=0.02 * np.abs(each).max())
 
 
 def test_compare_trains_it_beside_others_and_goes_on(home: Path, tmp_path: Path) -> None:
